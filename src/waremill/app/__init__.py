@@ -1,0 +1,18 @@
+"""The use cases and the wiring. Only this room and the doors see across all others."""
+
+from waremill.app.importing import Imported
+from waremill.app.status import RunStatus
+from waremill.app.trialling import TrialResult
+from waremill.app.workspace import Workspace, open_workspace
+from waremill.runs.estimate import Estimate
+from waremill.runs.work import Worker
+
+__all__ = [
+    "Estimate",
+    "Imported",
+    "RunStatus",
+    "TrialResult",
+    "Worker",
+    "Workspace",
+    "open_workspace",
+]

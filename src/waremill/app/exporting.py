@@ -1,0 +1,161 @@
+"""The use case *export*: a run's items as a sheet, a table or lines of JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from waremill.app.assembly import Assembly
+from waremill.catalog.publishers import Column, Written, publish_rows, publisher_for
+from waremill.settings import Settings
+from waremill.store import reporting
+from waremill.store.reporting import FinishedItem
+from waremill.store.runs import Run
+from waremill.store.tables import dumps
+
+NANO = 1_000_000_000
+STATUS = ("_status", "_findings", "_cost")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of an export: source names, (step, field, heading) triples, targets when wide."""
+
+    source: tuple[str, ...]
+    generated: tuple[tuple[str, str, str], ...]
+    targets: tuple[str, ...]
+    wide: bool
+
+    @property
+    def columns(self) -> list[Column]:
+        """All columns in order, with their kinds."""
+        found = [Column(name, "source") for name in self.source]
+        if not self.wide:
+            if len(self.targets) > 1:
+                found.append(Column("_target", "status"))
+            found += [Column(heading, "generated") for _, _, heading in self.generated]
+            found += [Column(name, "status") for name in STATUS]
+        else:
+            for target in self.targets:
+                end = f"@{target}" if len(self.targets) > 1 else ""
+                found += [Column(heading + end, "generated") for _, _, heading in self.generated]
+            for target in self.targets:
+                end = f"@{target}" if len(self.targets) > 1 else ""
+                found += [Column(name + end, "status") for name in STATUS]
+        return [*found, Column("_run", "status")]
+
+
+def layout(run: Run, assembly: Assembly, *, wide: bool) -> Layout:
+    """Lay the columns out; a field's name is prefixed with its step's where it would clash."""
+    source = tuple(run.plan["columns"])
+    pairs = [(step.name, name) for step in assembly.steps for name in step.fields]
+    often = Counter(name for _, name in pairs)
+    taken = set(source)
+    generated = tuple(
+        (step, name, f"{step}.{name}" if often[name] > 1 or name in taken else name)
+        for step, name in pairs
+    )
+    return Layout(source, generated, tuple(run.plan["targets"]), wide)
+
+
+def export_run(
+    conn: Connection,
+    settings: Settings,
+    run: Run,
+    assembly: Assembly,
+    path: Path,
+    *,
+    accepted: bool = False,
+    wide: bool = True,
+) -> Written:
+    """Write a run's items to a file, in the run's order; only accepted ones when asked."""
+    publisher_for(path)
+    states = ("accepted", "edited") if accepted else None
+    fields = layout(run, assembly, wide=wide)
+    if any(step.preview and not step.fields for step in assembly.steps):
+        fields = _with_schema_fields(conn, run, fields, states)
+    rows = _wide(conn, settings, run, fields, states) if wide else _long(
+        conn, settings, run, fields, states
+    )  # fmt: skip
+    total = None if accepted else run.total // (len(fields.targets) if wide else 1)
+    sheet = run.plan.get("sheet") or "Products"
+    return publish_rows(path, fields.columns, rows, sheet=sheet, total=total)
+
+
+def _with_schema_fields(
+    conn: Connection, run: Run, fields: Layout, states: Sequence[str] | None
+) -> Layout:
+    """Add fields that only the data tell, as a category's schema decides them product by product."""
+    known = {(step, name) for step, name, _ in fields.generated}
+    taken = {*fields.source, *(heading for _, _, heading in fields.generated)}
+    extra: dict[tuple[str, str], str] = {}
+    for page in reporting.item_pages(conn, run.id, states):
+        for item in page:
+            for step, values in item.by_step.items():
+                for name in values:
+                    if (step, name) not in known and (step, name) not in extra:
+                        extra[step, name] = f"{step}.{name}" if name in taken else name
+    added = tuple((step, name, heading) for (step, name), heading in extra.items())
+    return replace(fields, generated=(*fields.generated, *added)) if added else fields
+
+
+def _long(
+    conn: Connection, settings: Settings, run: Run, fields: Layout, states: Sequence[str] | None
+) -> Iterator[list[Any]]:
+    for page in reporting.item_pages(conn, run.id, states):
+        for item in page:
+            row = [item.attributes.get(name) for name in fields.source]
+            if len(fields.targets) > 1:
+                row.append(item.target)
+            yield [*row, *_made(item, fields), *_status(item, settings), run.name]
+
+
+def _wide(
+    conn: Connection, settings: Settings, run: Run, fields: Layout, states: Sequence[str] | None
+) -> Iterator[list[Any]]:
+    for items in _by_product(conn, run, states):
+        first = next(iter(items.values()))
+        row = [first.attributes.get(name) for name in fields.source]
+        for target in fields.targets:
+            item = items.get(target)
+            row += _made(item, fields) if item else [None] * len(fields.generated)
+        for target in fields.targets:
+            item = items.get(target)
+            row += _status(item, settings) if item else [None] * len(STATUS)
+        yield [*row, run.name]
+
+
+def _by_product(
+    conn: Connection, run: Run, states: Sequence[str] | None
+) -> Iterator[dict[str, FinishedItem]]:
+    """Give each product's items by target; a run's items of one product follow each other."""
+    together: dict[str, FinishedItem] = {}
+    product = None
+    for page in reporting.item_pages(conn, run.id, states):
+        for item in page:
+            if item.product_id != product and together:
+                yield together
+                together = {}
+            product = item.product_id
+            together[item.target] = item
+    if together:
+        yield together
+
+
+def _made(item: FinishedItem, fields: Layout) -> list[Any]:
+    return [item.by_step.get(step, {}).get(name) for step, name, _ in fields.generated]
+
+
+def _status(item: FinishedItem, settings: Settings) -> list[Any]:
+    findings = list(item.findings)
+    if item.error is not None:
+        findings.append({"rule": item.error.get("type"), "message": item.error.get("message")})
+    cost = None
+    if item.list_cost is not None:
+        cost = round(item.list_cost / NANO * settings.per_usd, 6)
+    return [item.state, dumps(findings) if findings else None, cost]

@@ -1,0 +1,175 @@
+"""What a user may say about a task, and how it becomes a choice of products."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypedDict
+
+from waremill.app.assembly import Assembly, all_models, identities, price_of
+from waremill.app.importing import ImportOptions, import_sources
+from waremill.catalog.selection import compile_order_by, compile_where
+from waremill.domain import Target
+from waremill.errors import ConfigError
+from waremill.runs.plan import Choice, Order
+from waremill.settings import Settings
+from waremill.store import products as store_products
+from waremill.store.database import Database, Dialect
+from waremill.store.products import Catalog
+from waremill.store.tables import products
+
+NANO = 1_000_000_000
+
+
+class TaskOptions(TypedDict, total=False):
+    """What may be said about an estimate, a trial or a run; everything has a default.
+
+    `where` and `order_by` are SQL over attributes; `source` imports a file and takes exactly its
+    rows; `targets` are written as `de-DE@amazon`; `params` fill the templates' parameters; `model`
+    stands in for the default one. `budget` is in the workspace's currency. `size`, `seed`, `gold`,
+    `against` and `stratify` are a trial's.
+    """
+
+    where: str | None
+    source: str | None
+    key: str | None
+    sheet: str | None
+    catalog: str | None
+    limit: int | None
+    order_by: str | None
+    targets: Sequence[str]
+    params: Mapping[str, Any]
+    model: str | None
+    budget: float | None
+    fresh: bool
+    output: str | Path | None
+    size: int
+    seed: int
+    gold: str | Path | None
+    against: str | None
+    stratify: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A task understood: its pipeline built, its products chosen, its targets fixed."""
+
+    assembly: Assembly
+    choice: Choice
+    targets: tuple[str, ...]
+    params: Mapping[str, Any]
+    written: Mapping[str, Any]
+
+
+async def prepare(
+    settings: Settings, database: Database, assembly: Assembly, options: TaskOptions
+) -> Prepared:
+    """Understand a task; raise UserError about anything that cannot work."""
+    targets = _targets(assembly, options)
+    catalog = None
+    number = None
+    if options.get("source"):
+        done = await import_sources(
+            database,
+            [str(options["source"])],
+            ImportOptions(options.get("key"), None, options.get("sheet"), options.get("catalog"),
+                          keyless=True),
+        )  # fmt: skip
+        number = done.number
+        catalog = await database.read(store_products.find_catalog, done.catalog)
+    if catalog is None:
+        catalog = await database.read(store_products.find_catalog, options.get("catalog"))
+    choice = choose(catalog, database.dialect, options, number)
+    if assembly.pipeline.uses_groups and catalog.group_column is None:
+        raise ConfigError(
+            "a step is made per group, and this catalogue has no groups; import with --group COL"
+        )
+    if assembly.steps and all(s.per == "group" for s in assembly.steps if s.preview):
+        choice = _with(choice, groups=any(s.preview for s in assembly.steps))
+    params = {**assembly.pipeline.params, **options.get("params", {})}
+    written = {
+        "where": options.get("where"), "source": str(options["source"]) if number else None,
+        "limit": options.get("limit"), "order_by": options.get("order_by"),
+        "catalog": catalog.name, "sheet": catalog.sheet, "model": options.get("model"),
+        "params": params, "columns": catalog.columns,
+    }  # fmt: skip
+    return Prepared(assembly, choice, targets, params, written)
+
+
+def choose(
+    catalog: Catalog, dialect: Dialect, options: TaskOptions, import_number: int | None = None
+) -> Choice:
+    """Compile a selection over one catalogue."""
+    extra = {"_key": products.c.key}
+    where = None
+    if text := options.get("where"):
+        where = compile_where(text, products.c.attributes, catalog.columns, dialect, extra=extra)
+    if import_number is not None:
+        own = products.c.import_number == import_number
+        where = own if where is None else where & own
+    order: Sequence[Any] = ()
+    if text := options.get("order_by"):
+        order = compile_order_by(text, products.c.attributes, catalog.columns, dialect, extra=extra)
+    elif import_number is not None:
+        order = (products.c.position,)
+    limit = options.get("limit")
+    if limit is not None and limit < 1:
+        raise ConfigError("--limit must be at least 1")
+    return Choice(catalog, where, order, limit)
+
+
+def _with(choice: Choice, **changes: Any) -> Choice:
+    return replace(choice, **changes)
+
+
+def _targets(assembly: Assembly, options: TaskOptions) -> tuple[str, ...]:
+    wanted = tuple(options.get("targets") or ())
+    parsed = []
+    for text in wanted:
+        try:
+            parsed.append(str(Target.parse(text)))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+    targets = tuple(dict.fromkeys(parsed or map(str, assembly.pipeline.targets)))
+    if not targets and any(step.needs_target for step in assembly.steps):
+        raise ConfigError(
+            f"“{assembly.pipeline.name}” writes for a language or market; "
+            "name one, such as --target en-US"
+        )
+    for text in targets:
+        channel = Target.parse(text).channel
+        if channel and channel not in assembly.rules.channels:
+            known = ", ".join(sorted(assembly.rules.channels)) or "none"
+            raise ConfigError(f"there is no file channels/{channel}.yaml (channels: {known})")
+    return targets or ("",)
+
+
+def order_run(
+    settings: Settings, prepared: Prepared, options: TaskOptions, kind: str, **plan: Any
+) -> Order:
+    """Put a run's order together, with its budget checked against known prices."""
+    assembly = prepared.assembly
+    budget = options.get("budget")
+    if budget is None and kind == "run":
+        budget = settings.limits.budget
+    amount = None
+    if budget is not None:
+        if budget <= 0:
+            raise ConfigError("--budget must be above zero")
+        for name, model in all_models(settings, assembly.models).items():
+            if price_of(settings, model) is None:
+                raise ConfigError(
+                    f"the price of “{name}” ({model.use}) is unknown, so a budget cannot be kept; "
+                    f"give it in waremill.toml: [models.{name}] price = {{input = …, output = …}}"
+                )
+        amount = round(budget / settings.per_usd * NANO)
+    output = options.get("output")
+    models = identities(settings, assembly.models)
+    return Order(
+        kind=kind, pipeline=assembly.pipeline, files=assembly.files, templates=assembly.templates,
+        choice=prepared.choice, targets=prepared.targets,
+        models=models,
+        plan={**prepared.written, **plan, "identities": models}, budget=amount, fresh=bool(options.get("fresh")),
+        output=str(Path(output).resolve()) if output else None,
+    )  # fmt: skip

@@ -1,0 +1,96 @@
+"""The use cases about templates: list, lint, show the prompt of one product."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from waremill import checks
+from waremill.app.assembly import assemble
+from waremill.domain import Item, Product, Target
+from waremill.errors import ConfigError, NotFound
+from waremill.providers.tokens import approximate
+from waremill.runs.estimate import text_of
+from waremill.runs.plan import Choice, ranked
+from waremill.store import products as store_products
+from waremill.store.tables import products
+from waremill.templates import check_template, load_template, template_names
+
+if TYPE_CHECKING:
+    from waremill.app.workspace import Workspace
+
+
+def list_templates(workspace: Workspace) -> list[dict[str, Any]]:
+    """List the workspace's templates; one that cannot be loaded says why."""
+    files = workspace.settings.files()
+    rows: list[dict[str, Any]] = []
+    for name in template_names(files):
+        try:
+            template = load_template(files, name)
+        except (ConfigError, NotFound) as error:
+            rows.append({"name": name, "version": None, "fields": [], "description": str(error)})
+        else:
+            rows.append(
+                {"name": name, "version": template.version, "fields": list(template.fields),
+                 "description": template.description}
+            )  # fmt: skip
+    return rows
+
+
+async def check(workspace: Workspace, name: str, catalog: str | None) -> list[dict[str, Any]]:
+    """Lint a template against the catalogue's columns, where one is imported."""
+    columns = await workspace.columns(catalog)
+    problems = check_template(workspace.settings.files(), name, columns, checks=checks.names())
+    return [
+        {"severity": p.severity, "where": str(p.where or name), "message": p.message}
+        for p in problems
+    ]
+
+
+async def show(
+    workspace: Workspace,
+    name: str,
+    key: str,
+    *,
+    target: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    catalog: str | None = None,
+) -> dict[str, Any]:
+    """Render the prompt of one product; give it as text with its length."""
+    found = await workspace.database.read(store_products.find_catalog, catalog)
+    product = await _product(workspace, found, key)
+    assembly = assemble(workspace.settings, name)
+    targets = [target] if target else [str(one) for one in assembly.pipeline.targets]
+    if not targets and any(step.needs_target for step in assembly.steps):
+        raise ConfigError(f"“{name}” writes for a language or market; name one with --target")
+    try:
+        aim = Target.parse(targets[0]) if targets else None
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    parts, tokens, most = [], 0, 0
+    chosen = {**assembly.pipeline.params, **(params or {})}
+    for step in assembly.steps:
+        if step.preview is None:
+            continue
+        request = step.preview(Item(0, product, aim, {}), chosen)
+        if request is None:
+            parts.append(f"[{step.name}: every field is there already; nothing is asked]")
+            continue
+        tokens += approximate(text_of(request))
+        most += request.max_tokens
+        for message in request.messages:
+            parts.append(f"── {step.name} · {message.role} ──\n{message.content}")
+    return {"key": key, "target": targets[0] if targets else None, "prompt": "\n\n".join(parts),
+            "tokens": tokens, "max_tokens": most}  # fmt: skip
+
+
+async def _product(workspace: Workspace, catalog: store_products.Catalog, key: str) -> Product:
+    choice = Choice(catalog, products.c.key == key, limit=1)
+
+    def read(conn: Any) -> Product:
+        row = conn.execute(ranked(conn, choice)).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no product “{key}” in the catalogue “{catalog.name}”")
+        return store_products.as_product(row)
+
+    return await workspace.database.read(read)

@@ -1,0 +1,57 @@
+"""How far a run is: one frozen answer for the command line, Python and the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """A run as users see it. Money is in `currency`; None means that a price is unknown.
+
+    `states` counts items by state; `done` are all that are neither pending nor failed.
+    """
+
+    run: str
+    kind: str
+    pipeline: str
+    state: str
+    reason: str | None
+    total: int
+    done: int
+    failed: int
+    in_review: int
+    cost: float | None
+    list_cost: float | None
+    currency: str
+    output: str | None
+    seconds: float
+    states: Mapping[str, int] = field(default_factory=dict)
+    budget: float | None = None
+    calls: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    owner: str | None = None
+    progress: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the status in the shape `--json` prints."""
+        return {
+            "run": self.run, "kind": self.kind, "pipeline": self.pipeline, "state": self.state,
+            "reason": self.reason, "total": self.total, "done": self.done,
+            "failed": self.failed, "in_review": self.in_review, "cost": self.cost,
+            "list_cost": self.list_cost, "currency": self.currency, "output": self.output,
+            "budget": self.budget, "seconds": round(self.seconds, 3), "states": dict(self.states),
+            "calls": self.calls, "input_tokens": self.input_tokens,
+            "cached_tokens": self.cached_tokens, "output_tokens": self.output_tokens,
+        }  # fmt: skip
+
+
+def money(nano: float | None, per_usd: float) -> float | None:
+    """Convert nano-USD to the workspace's currency, to six decimals."""
+    return None if nano is None else round(nano / NANO * per_usd, 6)

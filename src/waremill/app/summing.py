@@ -1,0 +1,56 @@
+"""Sums of a run: what it paid, what it would cost at list price, how its calls went."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from waremill.domain import Usage
+from waremill.store import reporting
+from waremill.store.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A run in numbers; money in nano-USD, `list_cost` None where any answer's price is unknown."""
+
+    states: Mapping[str, int]
+    products: int
+    linked: int
+    paid: int
+    list_cost: int | None
+    unpriced: int
+    calls: int
+    usage: Usage
+    by_target: Sequence[Mapping[str, Any]]
+    by_model: Sequence[Mapping[str, Any]]
+
+
+def sum_run(conn: Connection, run: Run) -> Sums:
+    """Add a run up."""
+    targets = reporting.by_target(conn, run.id)
+    models = reporting.by_model(conn, run.id)
+    states: Counter[str] = Counter()
+    for line in targets:
+        states[line["state"]] += line["items"]
+    answered = [m for m in models if m["outcome"] in ("complete", "truncated", "refused")]
+    unpriced = sum(m["calls"] - m["priced"] for m in answered)
+    return Sums(
+        states=dict(states),
+        products=reporting.count_products(conn, run.id),
+        linked=sum(line["linked"] for line in targets),
+        paid=sum(m["paid"] or 0 for m in models),
+        list_cost=None if unpriced else sum(line["list_cost"] or 0 for line in targets),
+        unpriced=unpriced,
+        calls=sum(m["calls"] for m in models),
+        usage=Usage(
+            sum(m["input"] or 0 for m in models), sum(m["output"] or 0 for m in models),
+            sum(m["cached"] or 0 for m in models), sum(m["reasoning"] or 0 for m in models),
+        ),
+        by_target=targets,
+        by_model=models,
+    )  # fmt: skip

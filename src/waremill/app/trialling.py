@@ -1,0 +1,383 @@
+"""The use case *trial*: a sample, worked for real, and what it says about the whole.
+
+What a trial forecasts is kept with it, and the full run is held against it later.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, select
+
+from waremill.app.assembly import Assembly, assemble, require_keys
+from waremill.app.estimating import estimate
+from waremill.app.gold import Compared, Gold, accuracy_line, compare, load_gold
+from waremill.app.options import Prepared, TaskOptions, order_run
+from waremill.app.status import RunStatus, money
+from waremill.app.working import OnStart
+from waremill.catalog.selection import compile_order_by
+from waremill.errors import ConfigError, NotFound, UserError
+from waremill.runs.accuracy import Same, normalised
+from waremill.runs.intervals import (
+    Mean,
+    compare_versions,
+    paired_difference,
+    project,
+    project_duration,
+)
+from waremill.runs.plan import count_chosen, plan_run
+from waremill.store import reporting
+from waremill.store import runs as store_runs
+from waremill.store.reporting import FinishedItem
+from waremill.store.runs import Run
+from waremill.store.tables import dumps, products, runs
+
+if TYPE_CHECKING:
+    from waremill.app.workspace import Workspace
+
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What a trial showed. Intervals are [value, low, high, cases]; money is in nano-USD there.
+
+    `accuracy` has a line a field and one for all; `forecast` says what the whole selection would
+    cost and take; `sentences` are the same for people.
+    """
+
+    status: RunStatus
+    cost_per_product: float | None
+    accuracy: Sequence[Line] = ()
+    forecast: Sequence[Line] = ()
+    comparison: Line | None = None
+    sentences: tuple[str, ...] = ()
+    against: RunStatus | None = None
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the trial in the shape `--json` prints: the status with what it showed."""
+        return {
+            **self.status.as_json(), "cost_per_product": self.cost_per_product,
+            "accuracy": list(self.accuracy), "forecast": list(self.forecast),
+            "comparison": self.comparison, "sentences": list(self.sentences),
+        }  # fmt: skip
+
+
+async def trial(
+    workspace: Workspace, prepared: Prepared, options: TaskOptions, on_start: OnStart | None
+) -> TrialResult:
+    """Work a sample and compute what it shows."""
+    settings, database = workspace.settings, workspace.database
+    choice = prepared.choice
+    whole = await database.read(count_chosen, choice)
+    strata = None
+    if column := options.get("stratify"):
+        strata = compile_order_by(
+            f'"{column}"', products.c.attributes, choice.catalog.columns, database.dialect
+        )[0]
+    size, seed = options.get("size", 20), options.get("seed", 0)
+    drawn = replace(choice, sample=size, seed=seed, strata=strata, order_by=(), limit=None)
+    gold = _gold(workspace, prepared, options)
+    rival = await _rival(workspace, prepared, options)
+    sampled = replace(prepared, choice=drawn)
+    order = order_run(settings, sampled, options, "trial", whole=whole)
+    run = await database.write(plan_run, order)
+    await workspace.work(run, on_start)
+    first = await _gathered(workspace, run, prepared.assembly, gold)
+    second = None
+    if rival is not None:
+        other = replace(sampled, assembly=rival)
+        order = order_run(settings, other, {**options, "model": rival.model}, "trial", whole=whole)
+        second_run = await database.write(plan_run, order)
+        await workspace.work(second_run, on_start)
+        second = await _gathered(workspace, second_run, rival, gold)
+    note = f"{len(first.products)} of {whole} products, seed {seed}"
+    return await _result(workspace, first, second, (whole, note))
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """A finished trial's items with what gold says of them."""
+
+    run: Run
+    status: RunStatus
+    assembly: Assembly
+    items: Sequence[FinishedItem]
+    compared: Compared | None
+
+    @property
+    def products(self) -> dict[str, list[FinishedItem]]:
+        """The finished items by product."""
+        found: dict[str, list[FinishedItem]] = {}
+        for item in self.items:
+            if item.state not in ("pending", "failed"):
+                found.setdefault(item.key, []).append(item)
+        return found
+
+
+def _gold(workspace: Workspace, prepared: Prepared, options: TaskOptions) -> Gold | None:
+    text = options.get("gold")
+    if not text:
+        return None
+    catalog = prepared.choice.catalog
+    return load_gold(
+        str(text), workspace.settings.root, catalog.columns, prepared.assembly.fields,
+        catalog.key_column,
+    )  # fmt: skip
+
+
+async def _rival(workspace: Workspace, prepared: Prepared, options: TaskOptions) -> Assembly | None:
+    """Build what the trial is compared with: a stored version of the pipeline, or a model."""
+    against = options.get("against")
+    if not against:
+        return None
+    name = prepared.assembly.pipeline.name
+    version = await workspace.database.read(store_runs.find_pipeline_version, name, against)
+    if version is not None:
+        _, files = await workspace.database.read(store_runs.load_pipeline_files, version)
+        return assemble(workspace.settings, name, options.get("model"), files)
+    try:
+        rival = workspace.assemble(name, against)
+    except UserError:
+        rival = None
+    if rival is None or not _is_model(workspace, against):
+        raise NotFound(
+            f"“{against}” is neither a version of “{name}” that ran before nor a model; "
+            "`waremill templates` shows the versions, `waremill models` the models"
+        )
+    require_keys(workspace.settings, rival.models)
+    return rival
+
+
+def _is_model(workspace: Workspace, name: str) -> bool:
+    try:
+        workspace.settings.model(name)
+    except ConfigError:
+        return False
+    return True
+
+
+async def _gathered(
+    workspace: Workspace, run: Run, assembly: Assembly, gold: Gold | None
+) -> _Gathered:
+    run = await workspace.database.read(store_runs.get_run, run.id)
+
+    def read(conn: Connection) -> list[FinishedItem]:
+        return [item for page in reporting.item_pages(conn, run.id) for item in page]
+
+    items = await workspace.database.read(read)
+    compared = compare(items, gold, _sameness(assembly)) if gold is not None else None
+    return _Gathered(run, await workspace.status(run.name), assembly, items, compared)
+
+
+def _sameness(assembly: Assembly) -> dict[str, Same]:
+    """Compare a schema's closed values with all their spellings, and numbers in their unit."""
+    found: dict[str, Same] = {}
+    for schema in assembly.rules.schemas.values():
+        for attribute in schema.attributes:
+            found.setdefault(attribute.name, normalised(attribute))
+    return found
+
+
+async def _result(
+    workspace: Workspace, first: _Gathered, second: _Gathered | None, told: tuple[int, str]
+) -> TrialResult:
+    whole, note = told
+    accuracy: list[Line] = []
+    marks: Mapping[int, Any] = {}
+    if first.compared is not None:
+        lines = [*first.compared.by_field, first.compared.overall]
+        accuracy = [accuracy_line(line) for line in lines]
+        marks = first.compared.marks
+    forecast = _forecast(workspace, first, whole)
+    comparison = _comparison(first, second) if second is not None else None
+    summary = {
+        "sample_note": note, "accuracy": accuracy, "forecast": forecast,
+        "comparison": comparison, "marks": {str(number): mark for number, mark in marks.items()},
+    }  # fmt: skip
+    await workspace.database.write(store_runs.set_run, first.run.id, {"summary": dumps(summary)})
+    per_product = [sum(i.list_cost or 0 for i in items) for items in first.products.values()]
+    priced = first.status.list_cost is not None and per_product
+    return TrialResult(
+        status=first.status,
+        cost_per_product=money(statistics.fmean(per_product), workspace.settings.per_usd)
+        if priced
+        else None,
+        accuracy=accuracy,
+        forecast=forecast,
+        comparison=comparison,
+        sentences=_sentences(workspace, first, forecast, accuracy, comparison, whole),
+        against=second.status if second else None,
+    )
+
+
+def _forecast(workspace: Workspace, one: _Gathered, whole: int) -> list[dict[str, Any]]:
+    """Project the sample's list cost and seconds to the whole selection."""
+    products_done = one.products
+    if not products_done or whole < len(products_done):
+        return []
+    lines = []
+    if one.status.list_cost is not None:
+        costs = [float(sum(i.list_cost or 0 for i in part)) for part in products_done.values()]
+        total = project(costs, whole)
+        ends = _ends(total.interval)
+        lines.append(
+            {"name": "cost", "unit": "money", "forecast": [total.total, *ends, len(costs)]}
+        )
+        each = [None if end is None else end / whole for end in ends]
+        lines.append(
+            {"name": "cost a product", "unit": "money",
+             "forecast": [total.total / whole, *each, len(costs)]}
+        )  # fmt: skip
+    timed = [i.latency for part in products_done.values() for i in part if i.latency]
+    if timed:
+        targets = len(one.run.plan["targets"])
+        concurrency = _concurrency(workspace, one.assembly)
+        took = project_duration(timed, max(whole * targets, len(timed)), concurrency)
+        lines.append(
+            {"name": "duration", "unit": "seconds",
+             "forecast": [took.total, *_ends(took.interval), len(timed)]}
+        )  # fmt: skip
+    return lines
+
+
+def _concurrency(workspace: Workspace, assembly: Assembly) -> int:
+    from waremill.providers import open_provider
+
+    most = 1
+    for name in assembly.models:
+        model = workspace.settings.model(name)
+        slots = getattr(open_provider(model), "slots", None)
+        most = max(most, model.concurrency or slots or workspace.settings.limits.concurrency)
+    return most
+
+
+def _ends(interval: Any) -> tuple[float | None, float | None]:
+    return (None, None) if interval is None else (interval.low, interval.high)
+
+
+def _comparison(first: _Gathered, second: _Gathered) -> dict[str, Any]:
+    """Compare two versions over the items both have finished."""
+    theirs = {(i.key, i.target): i for i in second.items if i.state not in ("pending", "failed")}
+    pairs = [
+        (one, theirs[one.key, one.target])
+        for one in first.items
+        if one.state not in ("pending", "failed") and (one.key, one.target) in theirs
+    ]
+    lines = [_paired("checks passed", "rate", [
+        (float(not _bad(a)), float(not _bad(b))) for a, b in pairs], "higher")]  # fmt: skip
+    if first.compared is not None and second.compared is not None:
+        for name in (line.field for line in first.compared.by_field):
+            values = [
+                (float(a[name][1]), float(b[name][1]))
+                for one, other in pairs
+                for a, b in [(first.compared.marks.get(one.id, {}),
+                              second.compared.marks.get(other.id, {}))]
+                if name in a and name in b
+            ]  # fmt: skip
+            lines.append(_paired(f"{name} right", "rate", values, "higher"))
+    costs = [(float(a.list_cost), float(b.list_cost)) for a, b in pairs
+             if a.list_cost is not None and b.list_cost is not None]  # fmt: skip
+    lines.append(_paired("cost an item", "money", costs, "lower"))
+    times = [(a.latency, b.latency) for a, b in pairs if a.latency and b.latency]
+    lines.append(_paired("seconds an item", "seconds", times, "lower"))
+    return {
+        "first": f"{first.run.pipeline} {first.run.plan['version'][:8]} ({first.assembly.model})",
+        "second": f"{second.run.pipeline} {second.run.plan['version'][:8]} "
+        f"({second.assembly.model})",
+        "pairs": len(pairs),
+        "lines": [line for line in lines if line is not None],
+    }
+
+
+def _bad(item: FinishedItem) -> bool:
+    return any(found["severity"] == "error" for found in item.findings)
+
+
+def _paired(
+    name: str, unit: str, values: Sequence[tuple[float, float]], better: str
+) -> dict[str, Any] | None:
+    if not values:
+        return None
+    first, second = [a for a, _ in values], [b for _, b in values]
+    difference: Mean | None = paired_difference(first, second)
+    assert difference is not None
+    line: dict[str, Any] = {
+        "name": name, "unit": unit, "first": statistics.fmean(first),
+        "second": statistics.fmean(second), "better": better,
+        "difference": [difference.mean, *_ends(difference.interval), difference.n],
+    }  # fmt: skip
+    if unit == "rate":
+        counts = compare_versions([bool(a) for a in first], [bool(b) for b in second])
+        line |= {"wins": counts.only_second, "losses": counts.only_first}
+    return line
+
+
+def _sentences(
+    workspace: Workspace,
+    one: _Gathered,
+    forecast: Sequence[Line],
+    accuracy: Sequence[Line],
+    comparison: Line | None,
+    whole: int,
+) -> tuple[str, ...]:
+    said = []
+    currency, per_usd = workspace.settings.currency, workspace.settings.per_usd
+    for line in forecast:
+        value, low, high, _ = line["forecast"]
+        if line["unit"] == "money":
+            shown = [money(end, per_usd) for end in (value, low, high)]
+            text = f"{shown[0]:.4g} {currency}"
+            if shown[1] is not None and shown[2] is not None:
+                text += f" ({shown[1]:.4g}–{shown[2]:.4g})"
+        else:
+            text = f"{value:.0f} s" + ("" if low is None else f" ({low:.0f}–{high:.0f})")
+        said.append(f"all {whole:,} products, {line['name']}: {text}")
+    if accuracy:
+        more = accuracy[-1]["more_marks"]
+        if more:
+            said.append(f"{more:,} more compared values would bring the accuracy to ±5 points")
+    if comparison is not None:
+        said.append(f"{comparison['first']} against {comparison['second']}:")
+        for line in comparison["lines"]:
+            said.append(f"  {line['name']}: {line['first']:.4g} → {line['second']:.4g}")
+    return tuple(said)
+
+
+async def forecast_for(workspace: Workspace, prepared: Prepared) -> Sequence[Line]:
+    """Give what the newest trial of the same task forecast, else what an estimate says."""
+    version = store_runs.pipeline_hash(prepared.assembly.pipeline.name, prepared.assembly.files)
+    written = prepared.written
+
+    def read(conn: Connection) -> Sequence[Line] | None:
+        query = (
+            select(runs)
+            .where(runs.c.kind == "trial", runs.c.state == "done",
+                   runs.c.pipeline == prepared.assembly.pipeline.name)
+            .order_by(runs.c.id.desc())
+            .limit(20)
+        )  # fmt: skip
+        for row in conn.execute(query):
+            run = store_runs.as_run(row)
+            same = all(run.plan.get(name) == written[name] for name in
+                       ("where", "source", "limit", "catalog", "model", "params"))  # fmt: skip
+            targets = tuple(run.plan["targets"]) == prepared.targets
+            if same and targets and run.plan["version"] == version and run.summary:
+                return list(run.summary.get("forecast", ()))
+        return None
+
+    known = await workspace.database.read(read)
+    if known is not None:
+        return known
+    guess = await estimate(workspace.settings, workspace.database, prepared)
+    lines = []
+    if guess.cost is not None:
+        ends = (guess.cost.expected, guess.cost.low, guess.cost.high)
+        lines.append({"name": "cost", "unit": "money", "forecast": [*ends, guess.sample]})
+    seconds = (guess.seconds.expected, guess.seconds.low, guess.seconds.high)
+    lines.append({"name": "duration", "unit": "seconds", "forecast": [*seconds, guess.sample]})
+    return lines

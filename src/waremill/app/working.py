@@ -1,0 +1,148 @@
+"""The use case *work*: claim a run, build what it was frozen with, work it, settle it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import ColumnElement
+
+from waremill.app.assembly import Assembly, Endpoints, assemble, identities
+from waremill.calls import Caller
+from waremill.calls.budget import Budget
+from waremill.catalog.selection import compile_where
+from waremill.errors import ConfigError, Conflict
+from waremill.runs.work import Ended, Worker, WorkLimits
+from waremill.settings import Settings
+from waremill.store import runs as store_runs
+from waremill.store.database import Database, Dialect
+from waremill.store.journal import Journal
+from waremill.store.runs import Run
+from waremill.store.tables import items, products
+
+OnStart = Callable[[Worker], None]
+"""Is handed the worker once it works: for a progress bar, and to stop it."""
+
+
+def owner_name() -> str:
+    """Name this process so that others on the machine can see whether it lives."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_born(os.getpid())}"
+
+
+def owner_is_dead(owner: str | None) -> bool:
+    """Say whether a run's owner was a process of this machine that is gone."""
+    if owner is None:
+        return True
+    host, _, rest = owner.rpartition(":")[0].rpartition(":")
+    if host != socket.gethostname() or not rest.isdecimal():
+        return False
+    return _born(int(rest)) != owner.rpartition(":")[2]
+
+
+def _born(pid: int) -> str:
+    """Say when a process was started, in ticks where the system tells; '' when it is gone."""
+    with contextlib.suppress(PermissionError):  # somebody else's process lives too
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return ""
+    status = Path(f"/proc/{pid}/stat")
+    if status.exists():
+        with contextlib.suppress(OSError, IndexError):
+            after_name = status.read_text().rpartition(")")[2].split()
+            return "" if after_name[0] == "Z" else after_name[19]
+    return "alive"
+
+
+async def work_run(
+    settings: Settings, database: Database, run: Run, on_start: OnStart | None = None
+) -> Run:
+    """Work a run to its end, a stop or an error; give it as it is then.
+
+    Raises Conflict when somebody alive owns it, or took it over meanwhile.
+    """
+    if run.state in ("done", "cancelled"):
+        raise Conflict(f"run {run.name} is {run.state}; there is nothing left to work")
+    dead = owner_is_dead(run.owner)
+    run = await database.write(store_runs.claim, run.id, owner_name(), owner_is_dead=dead)
+    started = time.monotonic()
+    ended = Ended("paused", "the worker could not start")
+    budget: Budget | None = None
+    try:
+        assembly = await thaw(settings, database, run)
+        async with Endpoints(settings, database, assembly.models) as endpoints:
+            journal = Journal(database, run)
+            if run.budget is not None:
+
+                async def draw(amount: int) -> bool:
+                    return await database.write(store_runs.draw, run, amount)
+
+                budget = Budget(run.budget, draw)
+            most = [endpoints[name].limiter.most for name in assembly.models]
+            limits = WorkLimits(
+                max(most, default=settings.limits.concurrency), settings.limits.error_rate,
+                settings.limits.deadline * 60 if settings.limits.deadline else None,
+            )  # fmt: skip
+            caller = Caller(endpoints, journal, budget)
+            worker = Worker(database, run, journal, caller, assembly.steps, limits)
+            if on_start is not None:
+                on_start(worker)
+            ended = await worker.work()
+            await database.write(store_runs.beat, run, worker.progress())
+            if ended.state == "done":
+                await _accept(database, run, assembly)
+    except Conflict:
+        raise
+    except BaseException as error:
+        ended = Ended("paused", str(error) or type(error).__name__)
+        raise
+    finally:
+        state = "paused" if ended.state == "interrupted" else ended.state
+        reason = "interrupted" if ended.state == "interrupted" else ended.reason
+        unspent = budget.unspent() if budget is not None else 0
+        # A release that comes too late is a Conflict: the run is somebody else's, who settles it.
+        with contextlib.suppress(Conflict):
+            await database.write(
+                store_runs.release, run, state, reason, unspent, time.monotonic() - started
+            )
+    return await database.read(store_runs.get_run, run.id)
+
+
+async def thaw(
+    settings: Settings, database: Database, run: Run, *, check_models: bool = True
+) -> Assembly:
+    """Build a run's pipeline from the files it was planned with.
+
+    `check_models` refuses to work it with models other than the planned ones.
+    """
+    _, files = await database.read(store_runs.load_pipeline_files, run.pipeline_version_id)
+    assembly = assemble(settings, run.pipeline, run.plan.get("model"), files)
+    planned = run.plan.get("identities")
+    if check_models and planned and planned != identities(settings, assembly.models):
+        raise ConfigError(
+            f"run {run.name} was planned with other models than waremill.toml names now; "
+            "set them back, or start a new run"
+        )
+    return assembly
+
+
+async def _accept(database: Database, run: Run, assembly: Assembly) -> None:
+    """Apply the pipeline's review rule, if it has one."""
+    rule = assembly.pipeline.accept
+    if rule is None:
+        return
+    condition = review_condition(rule, tuple(run.plan["columns"]), database.dialect)
+    await database.write(store_runs.accept_where, run, condition, rule)
+
+
+def review_condition(rule: str, columns: tuple[str, ...], dialect: Dialect) -> ColumnElement[bool]:
+    """Compile a review rule: attributes, and `_findings`, `_status`, `_target`, `_key`."""
+    return compile_where(
+        rule, products.c.attributes, columns, dialect,
+        extra={"_findings": items.c.findings, "_status": items.c.state, "_target": items.c.target,
+               "_key": products.c.key},
+    )  # fmt: skip

@@ -1,0 +1,287 @@
+"""A workspace: every use case behind one object. Both doors, and Python, come in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self, Unpack
+
+from waremill.app import importing, trialling
+from waremill.app.assembly import Assembly, assemble, require_keys
+from waremill.app.estimating import estimate as estimate_prepared
+from waremill.app.exporting import export_run
+from waremill.app.importing import Imported, ImportOptions
+from waremill.app.options import Prepared, TaskOptions, choose, order_run, prepare
+from waremill.app.reporting import report_html, status_of
+from waremill.app.status import RunStatus
+from waremill.app.trialling import TrialResult
+from waremill.app.working import OnStart, owner_is_dead, review_condition, thaw, work_run
+from waremill.catalog.publishers import publisher_for
+from waremill.domain import Product
+from waremill.errors import Conflict, NotFound
+from waremill.runs.estimate import Estimate
+from waremill.runs.plan import plan_run, ranked
+from waremill.runs.work import Ended, Worker
+from waremill.settings import Settings, load_settings
+from waremill.store import products as store_products
+from waremill.store import runs as store_runs
+from waremill.store.database import Database, migrate
+from waremill.store.products import Catalog
+from waremill.store.runs import Run
+
+
+class Workspace:
+    """An open workspace; use it as an async context manager.
+
+    Every method raises a `UserError` for what the user must fix, and nothing is started then.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._database: Database | None = None
+        self._workers: list[Worker] = []
+
+    async def __aenter__(self) -> Self:
+        self._database = Database(self.settings.database)
+        migrate(self._database)
+        return self
+
+    async def __aexit__(self, *_error: Any) -> None:
+        await self.database.close()
+
+    @property
+    def database(self) -> Database:
+        """The open database."""
+        if self._database is None:
+            raise Conflict("open the workspace first: `async with waremill.open(…) as workspace`")
+        return self._database
+
+    # Catalogue.
+
+    async def import_catalog(
+        self,
+        sources: Sequence[str | Path],
+        *,
+        key: str | None = None,
+        group: str | None = None,
+        sheet: str | None = None,
+        catalog: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Imported:
+        """Import files, folders or database URLs into a catalogue, by key.
+
+        `progress` is called with the number of rows so far.
+        """
+        options = ImportOptions(key, group, sheet, catalog)
+        return await importing.import_sources(
+            self.database, [str(source) for source in sources], options, progress
+        )
+
+    async def products(
+        self,
+        where: str | None = None,
+        *,
+        order_by: str | None = None,
+        limit: int = 20,
+        catalog: str | None = None,
+    ) -> tuple[Catalog, list[Product], int]:
+        """Give the catalogue, the first products a selection picks, and how many it picks."""
+        found = await self.database.read(store_products.find_catalog, catalog)
+        options: TaskOptions = {"where": where, "order_by": order_by, "limit": limit}
+        choice = choose(found, self.database.dialect, options)
+
+        def read(conn: Any) -> tuple[list[Product], int]:
+            rows = conn.execute(ranked(conn, choice)).all()
+            total = store_products.count_where(conn, found.id, choice.where)
+            return [store_products.as_product(row) for row in rows], total
+
+        products, total = await self.database.read(read)
+        return found, products, total
+
+    async def catalogs(self) -> list[Catalog]:
+        """Give all catalogues."""
+        return await self.database.read(store_products.list_catalogs)
+
+    # Tasks.
+
+    def assemble(self, pipeline: str, model: str | None = None) -> Assembly:
+        """Build a pipeline from the workspace's files as they are now."""
+        return assemble(self.settings, pipeline, model)
+
+    async def _prepare(self, pipeline: str, options: TaskOptions) -> Prepared:
+        assembly = self.assemble(pipeline, options.get("model"))
+        return await prepare(self.settings, self.database, assembly, options)
+
+    async def estimate(self, pipeline: str, **options: Unpack[TaskOptions]) -> Estimate:
+        """Say what a run would cost and how long it would take, without a paid call."""
+        prepared = await self._prepare(pipeline, options)
+        return await estimate_prepared(self.settings, self.database, prepared)
+
+    async def trial(
+        self,
+        pipeline: str,
+        on_start: OnStart | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> TrialResult:
+        """Run a random sample, and say how accurate it was and what the whole would take.
+
+        With `gold` its fields are compared with right values; with `against` a second version or
+        model works the same products. The answers are kept: a run does not pay for them again.
+        """
+        prepared = await self._prepare(pipeline, options)
+        require_keys(self.settings, prepared.assembly.models)
+        return await trialling.trial(self, prepared, options, on_start)
+
+    async def run(
+        self,
+        pipeline: str,
+        on_start: OnStart | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> RunStatus:
+        """Run a pipeline over a selection and write the output, if one is named."""
+        if output := options.get("output"):
+            publisher_for(Path(output))
+        prepared = await self._prepare(pipeline, options)
+        require_keys(self.settings, prepared.assembly.models)
+        forecast = await trialling.forecast_for(self, prepared)
+        order = order_run(self.settings, prepared, options, "run", forecast=forecast)
+        run = await self.database.write(plan_run, order)
+        return await self.work(run, on_start)
+
+    async def work(self, run: Run, on_start: OnStart | None = None) -> RunStatus:
+        """Work a planned, paused or orphaned run in this process."""
+
+        def started(worker: Worker) -> None:
+            self._workers.append(worker)
+            if on_start is not None:
+                on_start(worker)
+
+        try:
+            run = await work_run(self.settings, self.database, run, started)
+        finally:
+            self._workers.clear()
+        if run.output and run.kind == "run":
+            await self.export(run.name, run.output)
+        return await self.status(run.name)
+
+    def interrupt(self) -> bool:
+        """Stop what this process works after the calls in flight; False when nothing is worked."""
+        for worker in self._workers:
+            worker.stop(Ended("interrupted"))
+        return bool(self._workers)
+
+    # Runs.
+
+    async def runs(self) -> list[Run]:
+        """Give the newest runs first."""
+        return await self.database.read(store_runs.list_runs)
+
+    async def find_run(self, name: str) -> Run:
+        """Find a run by its id, a unique prefix, or `last`."""
+        return await self.database.read(store_runs.find_run, name)
+
+    async def status(self, name: str) -> RunStatus:
+        """Say how far a run is and what it cost."""
+        return await status_of(self, await self.find_run(name))
+
+    async def resume(
+        self,
+        name: str,
+        on_start: OnStart | None = None,
+        *,
+        retry_failed: bool = False,
+        budget: float | None = None,
+    ) -> RunStatus:
+        """Go on with a run that was paused, interrupted or whose worker died.
+
+        `budget` sets a new budget in the workspace's currency.
+        """
+        run = await self.find_run(name)
+        if budget is not None:
+            amount = round(budget / self.settings.per_usd * 1_000_000_000)
+            await self.database.write(store_runs.set_run, run.id, {"budget": amount})
+        if retry_failed:
+            if run.owner is not None and not owner_is_dead(run.owner):
+                raise Conflict(f"run {run.name} is being worked; pause it first")
+            await self.database.write(store_runs.retry_failed, run.id)
+            await self.database.write(store_runs.set_run, run.id, {"state": "paused"})
+        run = await self.database.read(store_runs.get_run, run.id)
+        if run.state == "done":
+            if run.output:
+                await self.export(run.name, run.output)
+            return await self.status(run.name)
+        return await self.work(run, on_start)
+
+    async def pause(self, name: str) -> RunStatus:
+        """Ask a run's worker to stop after the calls in flight."""
+        return await self._command(name, "pause", "paused")
+
+    async def cancel(self, name: str) -> RunStatus:
+        """Stop a run for good; what is finished stays."""
+        return await self._command(name, "cancel", "cancelled")
+
+    async def _command(self, name: str, command: str, state: str) -> RunStatus:
+        run = await self.find_run(name)
+        if run.state in ("done", "cancelled"):
+            raise Conflict(f"run {run.name} is {run.state} already")
+        alive = not owner_is_dead(run.owner) and await self.database.write(
+            store_runs.leave_command, run, command
+        )
+        if not alive:
+            await self.database.write(
+                store_runs.set_run,
+                run.id,
+                {"state": state, "reason": f"{state} by a user", "owner": None},
+            )
+        return await self.status(run.name)
+
+    async def export(
+        self,
+        name: str,
+        path: str | Path,
+        *,
+        accepted: bool = False,
+        wide: bool = True,
+    ) -> Mapping[str, Any]:
+        """Write a run's items to xlsx, csv, tsv, jsonl or parquet; give path, rows and notes."""
+        run = await self.find_run(name)
+        assembly = await thaw(self.settings, self.database, run, check_models=False)
+        written = await self.database.read(
+            export_run, self.settings, run, assembly, Path(path), accepted=accepted, wide=wide
+        )
+        return {"path": str(path), "rows": written.rows, "notes": list(written.notes)}
+
+    async def accept(self, name: str, where: str) -> int:
+        """Accept a run's items that a rule over attributes and `_findings` picks; give how many."""
+        run = await self.find_run(name)
+        condition = review_condition(where, tuple(run.plan["columns"]), self.database.dialect)
+        return await self.database.write(store_runs.accept_where, run, condition, where)
+
+    async def report(self, name: str, path: str | Path | None = None) -> Path:
+        """Write a run's or trial's HTML report; the default place is `RUN.html` in the workspace."""
+        run = await self.find_run(name)
+        place = Path(path) if path is not None else self.settings.root / f"{run.name}.html"
+        html = await report_html(self, run)
+        from waremill.catalog.publishers.whole_file import whole_file
+
+        with whole_file(place) as temporary:
+            temporary.write_text(html, encoding="utf-8")
+        return place
+
+    # Templates.
+
+    async def columns(self, catalog: str | None = None) -> tuple[str, ...] | None:
+        """Give a catalogue's columns; None when nothing is imported yet."""
+        with suppress(NotFound):
+            found = await self.database.read(store_products.find_catalog, catalog)
+            return found.columns
+        return None
+
+
+def open_workspace(folder: str | Path | None = None) -> Workspace:
+    """Open the workspace that holds a folder (default: the current one).
+
+    Raises ConfigError where there is none or its settings cannot work.
+    """
+    return Workspace(load_settings(folder))

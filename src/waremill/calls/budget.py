@@ -1,0 +1,59 @@
+"""A run's money: slices drawn from the run's row, reservations, settlements.
+
+A reservation is the most a call can cost; it is settled to what it did cost. The sum of what every
+process drew never exceeds the budget, and what a dead process did not return counts as spent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from waremill.errors import LimitReached
+
+Draw = Callable[[int], Awaitable[bool]]
+"""Draws an amount in nano-USD from the run; False when that much is not left."""
+
+
+class Budget:
+    """One process's share of a run's budget; amounts are nano-USD."""
+
+    def __init__(self, total: int, draw: Draw) -> None:
+        self._draw = draw
+        self._slice = max(1, total // 64)
+        self.available = 0
+        self._reserved = 0
+        self._settled = asyncio.Event()
+        self._drawing = asyncio.Lock()
+
+    async def reserve(self, amount: int) -> None:
+        """Set an amount aside, or raise LimitReached when the run cannot afford it any more."""
+        while amount > self.available:
+            async with self._drawing:
+                if amount <= self.available:
+                    break
+                missing = amount - self.available
+                for size in dict.fromkeys((max(missing, self._slice), missing)):
+                    if await self._draw(size):
+                        self.available += size
+                        break
+                else:
+                    if not self._reserved:
+                        raise LimitReached(
+                            "the budget does not cover the next call", limit="budget"
+                        )
+                    self._settled.clear()
+            if amount > self.available:
+                await self._settled.wait()
+        self.available -= amount
+        self._reserved += amount
+
+    def settle(self, reserved: int, cost: int) -> None:
+        """Give back what a reservation did not use; `cost` above it is taken from the slice."""
+        self._reserved -= reserved
+        self.available += reserved - cost
+        self._settled.set()
+
+    def unspent(self) -> int:
+        """Give what may be returned to the run when the process stops working it."""
+        return self.available

@@ -1,0 +1,280 @@
+"""Make a call: from a request to a committed answer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from waremill.calls.budget import Budget
+from waremill.calls.limiter import Limiter
+from waremill.calls.rate import Rate
+from waremill.calls.request import canonical, request_hash
+from waremill.domain import Answer, Chat, Emit, Model, Price, Provider, Response, Usage
+from waremill.errors import AccessDenied, ProviderError, RateLimited, Rejected, Transient
+from waremill.store.journal import Journal, Record
+
+ATTEMPTS = 6
+"""Attempts of one request on one model before the next fallback."""
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A configured model, ready to be called. `price` None means unknown, not free.
+
+    `allowance` is how many tokens of reasoning may be spent on top of a request's `max_tokens`.
+    """
+
+    model: Model
+    provider: Provider
+    price: Price | None
+    limiter: Limiter
+    rate: Rate
+    allowance: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """For whom a call is made: the run, the item and the step, as the ledger names them."""
+
+    run_id: int
+    item_id: int
+    step: str
+
+
+class Caller:
+    """Calls models for one run in one process.
+
+    `spent` counts what this process paid and used, for progress.
+    """
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        journal: Journal,
+        budget: Budget | None,
+        *,
+        wait: Callable[[int], float] | None = None,
+    ) -> None:
+        self._endpoints = endpoints
+        self._journal = journal
+        self._budget = budget
+        self._wait = wait or _backoff
+        self._flying: dict[bytes, asyncio.Future[Answer]] = {}
+        self.spent = Spent()
+
+    async def call(
+        self, request: Chat, alias: str, sender: Sender, emit: Emit | None = None
+    ) -> Answer:
+        """Give the answer to a request: from the journal, from a call in flight, or by asking.
+
+        Goes through the model's fallbacks when its endpoint stays unavailable. Raises the last
+        ProviderError, or LimitReached when the budget is used up.
+        """
+        first = self._endpoints[alias]
+        if request.options != first.model.options and not request.options:
+            request = replace(request, options=first.model.options)
+        body = canonical(request)
+        chain = [first, *(self._endpoints[name] for name in first.model.fallback)]
+        if len(chain) > 1:
+            for endpoint in chain:
+                digest = request_hash(endpoint.provider.identity, body)
+                if (row := await self._journal.find(digest)) is not None:
+                    return _answer(row, replayed=True)
+        for position, endpoint in enumerate(chain):
+            try:
+                return await self._coalesced(endpoint, request, body, sender, emit)
+            except Transient:
+                if position == len(chain) - 1:
+                    raise
+        raise AssertionError("a chain has at least one model")
+
+    async def _coalesced(
+        self, endpoint: Endpoint, request: Chat, body: bytes, sender: Sender, emit: Emit | None
+    ) -> Answer:
+        digest = request_hash(endpoint.provider.identity, body)
+        flying = self._flying.get(digest)
+        if flying is not None:
+            return replace(await asyncio.shield(flying), replayed=True)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._flying[digest] = future
+        try:
+            row = await self._journal.find(digest)
+            if row is not None:
+                answer = _answer(row, replayed=True)
+            else:
+                answer = await self._ask(endpoint, request, body, digest, sender, emit)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                future.set_exception(error)
+                future.exception()  # nobody else may be waiting
+            else:
+                future.cancel()
+            raise
+        else:
+            future.set_result(answer)
+            return answer
+        finally:
+            del self._flying[digest]
+
+    async def _ask(
+        self,
+        endpoint: Endpoint,
+        request: Chat,
+        body: bytes,
+        digest: bytes,
+        sender: Sender,
+        emit: Emit | None,
+    ) -> Answer:
+        most = Usage(input=len(body), output=request.max_tokens + endpoint.allowance)
+        reserved = 0
+        if self._budget is not None:
+            assert endpoint.price is not None, "plan refuses a budget with an unknown price"
+            reserved = endpoint.price.cost(most)
+        for attempt in range(1, ATTEMPTS + 1):
+            if self._budget is not None:
+                await self._budget.reserve(reserved)
+            kept = reserved
+            try:
+                await endpoint.rate.take(most.input + most.output)
+                started = await endpoint.limiter.acquire()
+                wall = time.time()
+                try:
+                    response = await endpoint.provider(request, emit)
+                except ProviderError as error:
+                    record = self._record(endpoint, digest, sender, attempt, wall)
+                    kept = self._failed(endpoint, error, record, started, reserved)
+                    if not isinstance(error, Transient) or attempt == ATTEMPTS:
+                        raise
+                    pause = self._pause(error, attempt)
+                except BaseException:
+                    endpoint.limiter.left()
+                    kept = 0
+                    raise
+                else:
+                    record = self._record(endpoint, digest, sender, attempt, wall)
+                    endpoint.limiter.succeeded(record["latency"])
+                    usage = response.usage
+                    endpoint.rate.settle(most.input + most.output, usage.input + usage.output)
+                    cost = endpoint.price.cost(usage) if endpoint.price else None
+                    kept = reserved - (cost or 0)
+                    return await self._answered(endpoint, response, record, len(body), cost)
+            finally:
+                if self._budget is not None:
+                    self._budget.settle(reserved, reserved - kept)
+            await asyncio.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _failed(
+        self,
+        endpoint: Endpoint,
+        error: ProviderError,
+        record: Record,
+        started: float,
+        reserved: int,
+    ) -> int:
+        """Enter a failed attempt in the ledger; give how much of its reservation is free again."""
+        if isinstance(error, RateLimited):
+            endpoint.limiter.rate_limited(started, error.retry_after)
+        elif isinstance(error, Transient):
+            endpoint.limiter.unavailable()
+        else:
+            endpoint.limiter.left()
+        charged = error.status is not None and error.status != 200
+        record.update(
+            outcome=_OUTCOMES.get(type(error), "refused"), status=error.status,
+            request_id=error.request_id, error=str(error)[:500], paid=0 if charged else None,
+        )  # fmt: skip
+        self._journal.add("calls", [record])
+        self.spent.count(record)
+        return reserved if charged or not error_was_sent(error) else 0
+
+    async def _answered(
+        self, endpoint: Endpoint, response: Response, record: Record, size: int, cost: int | None
+    ) -> Answer:
+        usage = response.usage
+        counted = {"input": usage.input, "cached": usage.cached, "output": usage.output,
+                   "reasoning": usage.reasoning, "list_cost": cost}  # fmt: skip
+        record.update(counted, outcome=response.outcome, paid=cost, status=200,
+                      request_id=response.request_id)  # fmt: skip
+        answer = {
+            "hash": record["request_hash"], "model": endpoint.provider.identity,
+            "outcome": response.outcome, "text": response.text,
+            "reported_model": response.model, "request_id": response.request_id,
+            "request_bytes": size, **counted, "created_at": time.time(),
+        }  # fmt: skip
+        self.spent.count(record)
+        self._journal.add("calls", [record])
+        await self._journal.put("answers", [answer])
+        return Answer(record["request_hash"], response, endpoint.model.alias, cost)
+
+    def _record(
+        self, endpoint: Endpoint, digest: bytes, sender: Sender, attempt: int, wall: float
+    ) -> Record:
+        return {
+            "run_id": sender.run_id, "item_id": sender.item_id, "step": sender.step,
+            "model": endpoint.model.alias, "request_hash": digest, "attempt": attempt,
+            "outcome": "", "status": None, "request_id": None, "latency": time.time() - wall,
+            "input": 0, "cached": 0, "output": 0, "reasoning": 0, "paid": None,
+            "list_cost": None, "error": None, "started_at": wall,
+        }  # fmt: skip
+
+    def _pause(self, error: ProviderError, attempt: int) -> float:
+        pause = self._wait(attempt)
+        asked = getattr(error, "retry_after", None)
+        return pause if asked is None else max(pause, min(float(asked), 120.0))
+
+
+_OUTCOMES: dict[type[ProviderError], str] = {
+    RateLimited: "rate_limited",
+    Rejected: "rejected",
+    AccessDenied: "denied",
+}
+
+
+def error_was_sent(error: ProviderError) -> bool:
+    """Say whether a failed request may have reached the endpoint, so that it may be charged."""
+    return bool(getattr(error, "sent", True))
+
+
+def _backoff(attempt: int) -> float:
+    """Exponential backoff with full jitter, in seconds."""
+    return random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt))
+
+
+def _answer(row: Record, *, replayed: bool) -> Answer:
+    usage = Usage(row["input"], row["output"], row["cached"], row["reasoning"])
+    response = Response(
+        row["text"], row["outcome"], usage, row["reported_model"], row["request_id"]
+    )
+    return Answer(row["hash"], response, row["model"], row["list_cost"], replayed)
+
+
+@dataclass(slots=True)
+class Spent:
+    """What a process's calls came to: attempts, tokens, nano-USD, and latencies in seconds."""
+
+    calls: int = 0
+    failed: int = 0
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    paid: int = 0
+    unpriced: int = 0
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        """Add one attempt."""
+        self.calls += 1
+        self.input += record["input"]
+        self.cached += record["cached"]
+        self.output += record["output"]
+        if record["outcome"] not in ("complete", "truncated", "refused"):
+            self.failed += 1
+        elif record["paid"] is None:
+            self.unpriced += 1
+        self.paid += record["paid"] or 0

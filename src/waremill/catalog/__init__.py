@@ -1,0 +1,1 @@
+"""The catalogue: reading sources, cleaning cells, selecting products and publishing results."""

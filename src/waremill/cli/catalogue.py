@@ -1,0 +1,109 @@
+"""The commands `import` and `products`."""
+
+from __future__ import annotations
+
+import click
+
+from waremill.app import Workspace
+from waremill.cli.door import command, print_json, print_table, with_workspace
+
+SHOWN = 10
+
+
+@command("import", short_help="Import sheets into a catalogue.")
+@click.argument("files", nargs=-1, required=True)
+@click.option("--key", metavar="COL", help="The column that tells products apart.")
+@click.option("--group", metavar="COL", help="The column that joins SKUs to one product (SPU).")
+@click.option("--sheet", metavar="S", help="A workbook's sheet, by name or number from 1.")
+@click.option("--catalog", metavar="NAME", help="The catalogue (default: the only one).")
+def import_command(
+    folder: str | None,
+    as_json: bool,
+    files: tuple[str, ...],
+    key: str | None,
+    group: str | None,
+    sheet: str | None,
+    catalog: str | None,
+) -> int:
+    """Import FILES: xlsx, xls, ods, csv, tsv, jsonl, parquet, folders, or SQLAlchemy URLs.
+
+    Products are matched by key: new ones are added, changed ones updated, and columns that a file
+    does not have keep their values.
+    """
+
+    async def work(workspace: Workspace) -> int:
+        def progress(rows: int) -> None:
+            if not as_json:
+                click.echo(f"\r{rows:,} rows", nl=False, err=True)
+
+        done = await workspace.import_catalog(
+            files, key=key, group=group, sheet=sheet, catalog=catalog, progress=progress
+        )
+        if as_json:
+            print_json(
+                {
+                    "catalog": done.catalog, "key": done.key, "new": done.new,
+                    "changed": done.changed, "unchanged": done.unchanged,
+                    "problems": done.problem_count, "notes": done.notes,
+                    "first_problems": [
+                        {"file": p.source, "row": p.row, "message": p.message}
+                        for p in done.problems[:100]
+                    ],
+                }
+            )  # fmt: skip
+            return 0
+        for note in done.notes:
+            click.echo(f"note: {note}", err=True)
+        for problem in done.problems[:SHOWN]:
+            click.echo(f"row {problem.row} of {problem.source}: {problem.message}", err=True)
+        if done.problem_count > SHOWN:
+            click.echo(f"… and {done.problem_count - SHOWN:,} more rows like these", err=True)
+        click.echo(
+            f"{done.catalog}: {done.new:,} new, {done.changed:,} changed, "
+            f"{done.unchanged:,} unchanged"
+            + (f", {done.problem_count:,} rows with problems" if done.problem_count else "")
+        )
+        return 0
+
+    return with_workspace(folder, as_json, work)
+
+
+@command("products", short_help="Show products.")
+@click.option("--where", metavar="SQL", help="A filter, such as \"brand = 'Dior' AND price > 30\".")
+@click.option("--order-by", metavar="SQL", help='An order, such as "price DESC".')
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(1, 100_000), default=20, show_default=True
+)
+@click.option("--catalog", metavar="NAME", help="The catalogue (default: the only one).")
+def products_command(
+    folder: str | None,
+    as_json: bool,
+    where: str | None,
+    order_by: str | None,
+    limit: int,
+    catalog: str | None,
+) -> int:
+    """Show the products a selection picks, and how many they are."""
+
+    async def work(workspace: Workspace) -> int:
+        found, products, total = await workspace.products(
+            where, order_by=order_by, limit=limit, catalog=catalog
+        )
+        if as_json:
+            print_json(
+                {
+                    "catalog": found.name, "total": total,
+                    "products": [{"key": p.key, "attributes": p.attributes} for p in products],
+                }
+            )  # fmt: skip
+            return 0
+        filled = [
+            name for name in found.columns
+            if name != found.key_column and any(p.attributes.get(name) is not None for p in products)
+        ][:6]  # fmt: skip
+        rows = [{**p.attributes, "_key": p.key} for p in products]
+        print_table(rows, ["_key", *filled])
+        click.echo(f"{total:,} products; {len(products)} shown, {len(found.columns)} columns")
+        return 0
+
+    return with_workspace(folder, as_json, work)

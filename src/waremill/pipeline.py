@@ -1,0 +1,199 @@
+"""A pipeline: ordered steps with parameters, as data; and the context its steps work in.
+
+This room loads and describes; it runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import yaml
+
+from waremill.domain import Answer, Chat, Finding, Item, Step, Target
+from waremill.errors import NotFound
+from waremill.rules.document import Section, paths, read_yaml, suggestion
+
+Per = Literal["target", "product", "group"]
+PER: tuple[Per, ...] = ("target", "product", "group")
+
+
+@dataclass(frozen=True, slots=True)
+class StepSettings:
+    """One step as it was written: `kind` names the built-in step, `settings` are its own words.
+
+    `per` says what it is made for: each target, once a product, or once a group. `when` is an
+    expression over the product's attributes and earlier fields; a step whose `when` is false is
+    left out for that item.
+    """
+
+    kind: str
+    name: str
+    settings: Mapping[str, Any]
+    per: Per = "target"
+    when: str | None = None
+    model: str | None = None
+    file: str = ""
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Steps in order, with default targets and parameters; `accept` is the review rule."""
+
+    name: str
+    steps: tuple[StepSettings, ...]
+    targets: tuple[Target, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    accept: str | None = None
+    description: str = ""
+
+    @property
+    def uses_groups(self) -> bool:
+        """Whether a step is made once a group."""
+        return any(step.per == "group" for step in self.steps)
+
+
+class Call(Protocol):
+    """Asks a model on behalf of an item; raises what `calls/` raises."""
+
+    async def __call__(self, item: Item, request: Chat, model: str | None = None) -> Answer:
+        """Give the committed answer to a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step may use of the outside: callables, filled by the run.
+
+    `call` asks a model. `similar` files a text and gives the keys of products of the same run and
+    target whose text is nearly the same, with the similarity from 0 to 1. `report` hands in findings about an item. `record` runs something that
+    could differ another time (search, clock, chance) once and gives the same value on replay; the
+    value must be JSON.
+    """
+
+    call: Call
+    report: Callable[[Item, Sequence[Finding]], None]
+    record: Callable[[Item, str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+    similar: Callable[[Item, str, str], Awaitable[Sequence[tuple[str, float]]]]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundStep:
+    """A step ready to work: its function, its condition, and a preview for estimates.
+
+    `preview` gives the request a step would send for an item, or None when it would send none; it
+    calls nothing. A step without model calls has no preview.
+    """
+
+    name: str
+    kind: str
+    per: Per
+    run: Step
+    when: Callable[[Mapping[str, Any]], bool] | None = None
+    model: str = "default"
+    preview: Callable[[Item, Mapping[str, Any]], Chat | None] | None = None
+    fields: tuple[str, ...] = ()
+    needs_target: bool = False
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def scalar(text: str) -> Any:
+    """Read a parameter's text as YAML would: a number, true/false, or text."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return value if isinstance(value, (int, float, bool)) else text
+
+
+def pipeline_names(files: Mapping[str, str]) -> tuple[str, ...]:
+    """List what may be run: pipelines, then single templates."""
+    found: dict[str, None] = {}
+    for folder in ("pipelines", "templates"):
+        for path in paths(files, folder, (".yaml", ".yml")):
+            name = path.removeprefix(f"{folder}/").rpartition(".")[0]
+            if "/" not in name:
+                found[name] = None
+    return tuple(found)
+
+
+def load_pipeline(files: Mapping[str, str], name: str, kinds: Collection[str]) -> Pipeline:
+    """Load a pipeline, or make a template's name a pipeline of one step.
+
+    `kinds` are the known steps. Raises NotFound and ConfigError with file, line and suggestion.
+    """
+    for ending in (".yaml", ".yml"):
+        if (path := f"pipelines/{name}{ending}") in files:
+            return _read(read_yaml(files, path), name, kinds)
+    for ending in (".yaml", ".yml"):
+        if f"templates/{name}{ending}" in files:
+            return Pipeline(name, (StepSettings("generate", name, {"template": name}),))
+    raise NotFound(
+        f"there is no pipeline or template “{name}”{suggestion(name, pipeline_names(files))}"
+    )
+
+
+_KEYS = ("name", "description", "targets", "params", "steps", "review")
+_STEP_KEYS = ("per", "when", "model", "name")
+
+
+def _read(top: Section, name: str, kinds: Collection[str]) -> Pipeline:
+    top.allow(_KEYS, "a pipeline")
+    written = top.text("name", name)
+    if written != name:
+        top.fail(
+            f"the file is called “{name}” and its name says “{written}”; make them equal", "name"
+        )
+    targets = []
+    for text in top.texts("targets"):
+        try:
+            targets.append(Target.parse(text))
+        except ValueError as error:
+            top.fail(str(error), "targets")
+    params = {key: scalar(value) for key, value in top.mapping("params").items()}
+    steps = tuple(_step(part, top, kinds) for part in top.parts("steps"))
+    if not steps:
+        top.fail("a pipeline needs steps", "steps")
+    names = [step.name for step in steps]
+    for step in steps:
+        if names.count(step.name) > 1:
+            top.fail(f"two steps are called “{step.name}”; give one a name of its own", "steps")
+    review = top.section("review")
+    accept = None
+    if review is not None:
+        review.allow(("accept",), "review")
+        accept = review.text("accept", None)
+    return Pipeline(name, steps, tuple(targets), params, accept, top.text("description", ""))
+
+
+def _step(part: Section | str, top: Section, kinds: Collection[str]) -> StepSettings:
+    if isinstance(part, str) or len(part.names()) != 1:
+        top.fail("a step is one line such as “- generate: {template: NAME}”", "steps")
+    kind = part.names()[0]
+    part.allow(kinds, "a pipeline's step")
+    node = part._value(kind)
+    if isinstance(node, yaml.SequenceNode):
+        return StepSettings(kind, kind, {"rules": part.texts(kind)}, file=part.file, line=part.line)
+    inner = part.section(kind)
+    if inner is None:
+        part.fail(f"say what “{kind}” works with", kind)
+    per = inner.text("per", "target")
+    if per not in PER:
+        inner.fail(f"per must be target, product or group, not “{per}”", "per")
+    own = {key: _plain(inner, key) for key in inner.names() if key not in _STEP_KEYS}
+    default = own["template"] if isinstance(own.get("template"), str) else kind
+    return StepSettings(
+        kind, inner.text("name", default), own, per,
+        inner.text("when", None), inner.text("model", None), part.file, part.line,
+    )  # fmt: skip
+
+
+def _plain(section: Section, key: str) -> Any:
+    node = section._value(key)
+    if isinstance(node, yaml.ScalarNode):
+        return section.text(key, "")
+    if isinstance(node, yaml.SequenceNode):
+        return section.texts(key)
+    return section.mapping(key)

@@ -1,0 +1,265 @@
+"""Anthropic's messages protocol.
+
+Builds the request, reads the reply or the stream. JSON comes by the native structured output of
+Claude 4.5 and later, by a forced tool for older models and for other servers that speak this
+protocol. A long system prompt is marked for the prompt cache. Must not retry, cache or count.
+
+Sources, read 2026-11: Anthropic API reference (Messages, Errors, Streaming), “Structured outputs”,
+“Effort”, “Adaptive thinking”, “Prompt caching”.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+
+from waremill.domain import Chat, Emit, Model, Outcome, Response, Usage
+from waremill.errors import ConfigError, Refused
+from waremill.providers.effort import ALLOWANCE, effort_of, reasoning_allowance
+from waremill.providers.http import Connection, base_urls, identity, join_url, require_key
+from waremill.providers.pictures import anthropic_blocks, needs_files, with_files
+from waremill.providers.schemas import ANTHROPIC, adapt, instruction
+from waremill.providers.tokens import estimated_usage
+
+VENDORS: frozenset[str] = frozenset({"anthropic"})
+DEFAULT_URL = "https://api.anthropic.com"
+VERSION = "2023-06-01"
+CACHE_FROM = 3_000
+"""Characters from which a system prompt is marked for the cache; shorter ones are under the
+1,024-token minimum of every model."""
+
+_OUTCOMES: Mapping[str, Outcome] = {
+    "max_tokens": "truncated",
+    "model_context_window_exceeded": "truncated",
+    "refusal": "refused",
+}
+# Claude 3 and the first Claude 4: no native structured output, thinking by a budget of tokens.
+_OLDER = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet)-4-(0|1|20\d\d)")
+_BUDGETED = re.compile(r"claude-(2|3|instant)|claude-\w+-4-([0-5](-|$)|20\d\d)")
+
+
+def open_provider(model: Model) -> AnthropicMessages:
+    """Open a model that speaks the messages protocol; ConfigError says what its settings lack."""
+    if not model.name:
+        raise ConfigError(f"model “{model.alias}”: write {model.vendor}:NAME")
+    if model.structured == "object":
+        raise ConfigError(
+            f"model “{model.alias}”: Anthropic has no JSON object mode; use structured = 'tool'"
+        )
+    urls = base_urls(model, DEFAULT_URL)
+    require_key(model, urls, "ANTHROPIC_API_KEY")
+    return AnthropicMessages(model, urls)
+
+
+class AnthropicMessages:
+    """One model behind the messages protocol; see `waremill.domain.Provider`."""
+
+    def __init__(self, model: Model, urls: tuple[str, ...]) -> None:
+        self._model = model
+        self._urls = urls
+        self._identity = identity(model, urls)
+        addresses = tuple(_address(url, "/messages") for url in urls)
+        auth = {"x-api-key": "{key}", "anthropic-version": VERSION}
+        self._connection = Connection(model, addresses, auth)
+        self._allowance = reasoning_allowance(model)
+        self._effort = effort_of(model)
+        self.structured = model.structured
+        if model.structured == "auto":
+            native = model.name.startswith("claude") and not _OLDER.match(model.name)
+            self.structured = "schema" if native else "tool"
+        if self._thinks and self.structured == "tool":
+            self.structured = "text"  # a forced tool and thinking exclude each other
+        self._shapes: dict[int, tuple[Mapping[str, Any], Any]] = {}
+
+    def __repr__(self) -> str:
+        return f"AnthropicMessages({self._model.use})"
+
+    @property
+    def identity(self) -> str:
+        """The model's `use` and base URLs."""
+        return self._identity
+
+    @property
+    def _thinks(self) -> bool:
+        return self._effort is not None and self._effort not in ("none", "minimal")
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._connection.aclose()
+
+    async def __call__(self, request: Chat, emit: Emit | None = None) -> Response:
+        """Send one request once; see `waremill.domain.Provider`."""
+        if needs_files(request):
+            request = await with_files(request)
+        body = self._body(request)
+        try:
+            if emit is not None:
+                return await self._stream(body, request, emit)
+            reply = await self._connection.post(orjson.dumps(body))
+        except Refused as error:
+            return Response(error.message, "refused", Usage(), self._model.name, error.request_id)
+        try:
+            data = orjson.loads(reply.body)
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            raise self._connection.broken("sent a reply that is not JSON", reply.request_id)
+        return self._read(data, request, reply.request_id)
+
+    def _body(self, request: Chat) -> dict[str, Any]:
+        system: list[str] = []
+        messages: list[dict[str, Any]] = []
+        for message in request.messages:
+            if message.role == "system" and isinstance(message.content, str):
+                system.append(message.content)
+            else:
+                content: Any = message.content
+                if not isinstance(content, str):
+                    content = anthropic_blocks(content)
+                role = "user" if message.role == "system" else message.role
+                messages.append({"role": role, "content": content})
+        body: dict[str, Any] = {
+            "model": self._model.name,
+            "max_tokens": request.max_tokens + self._allowance,
+            "messages": messages,
+        }
+        self._add_options(body, request.options)
+        if request.schema is not None:
+            words = self._add_schema(body, request.schema)
+            if words:
+                system.append(words)
+        if system:
+            text = "\n\n".join(system)
+            block: dict[str, Any] = {"type": "text", "text": text}
+            if len(text) >= CACHE_FROM:
+                block["cache_control"] = {"type": "ephemeral"}
+            body["system"] = [block]
+        return body
+
+    def _add_options(self, body: dict[str, Any], options: Mapping[str, Any]) -> None:
+        for name in ("temperature", "top_p"):
+            if options.get(name) is not None:
+                body[name] = options[name]
+        stop = options.get("stop")
+        if stop:
+            body["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
+        # The protocol has no seed; a seed still tells requests apart in our own hash.
+        if not self._thinks:
+            return
+        if _BUDGETED.match(self._model.name):
+            budget = max(1_024, ALLOWANCE.get(str(self._effort), ALLOWANCE["medium"]))
+            body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        else:
+            body["thinking"] = {"type": "adaptive"}
+            body["output_config"] = {"effort": self._effort}
+
+    def _add_schema(self, body: dict[str, Any], schema: Mapping[str, Any]) -> str:
+        known = self._shapes.get(id(schema))
+        if known is None or known[0] is not schema:
+            if len(self._shapes) >= 256:
+                self._shapes.clear()
+            made: Any = instruction(schema)
+            if self.structured != "text":
+                made = orjson.Fragment(orjson.dumps(adapt(schema, ANTHROPIC)))
+            known = self._shapes[id(schema)] = (schema, made)
+        if self.structured == "schema":
+            wanted = {"type": "json_schema", "schema": known[1]}
+            body["output_config"] = {**body.get("output_config", {}), "format": wanted}
+        elif self.structured == "tool":
+            tool = {"name": "reply", "description": "Gives the reply.", "input_schema": known[1]}
+            body["tools"] = [tool]
+            body["tool_choice"] = {"type": "tool", "name": "reply"}
+        else:
+            return str(known[1])
+        return ""
+
+    def _read(self, data: dict[str, Any], request: Chat, request_id: str | None) -> Response:
+        request_id = request_id or data.get("id")
+        if data.get("type") == "error":
+            raise self._connection.error_in(data, request_id)
+        try:
+            text = "".join(_block_text(block) for block in data["content"])
+            outcome = _OUTCOMES.get(data.get("stop_reason") or "", "complete")
+        except (KeyError, TypeError, AttributeError):
+            raise self._connection.broken("sent a reply of an unknown shape", request_id) from None
+        if not data["content"] and outcome == "complete":
+            raise self._connection.broken("sent a reply without an answer", request_id)
+        usage = _usage(data.get("usage"), request, text)
+        return Response(text, outcome, usage, data.get("model") or "", request_id)
+
+    async def _stream(self, body: dict[str, Any], request: Chat, emit: Emit) -> Response:
+        body["stream"] = True
+        text: list[str] = []
+        counts: dict[str, Any] = {}
+        model = ""
+        stop: str | None = None
+        ended = False
+        request_id: str | None = None
+        async with aclosing(self._connection.stream(orjson.dumps(body))) as pieces:
+            async for piece, request_id in pieces:
+                try:
+                    data = orjson.loads(piece)
+                    kind = data.get("type")
+                except (ValueError, AttributeError):
+                    raise self._connection.broken("sent a broken stream", request_id) from None
+                if kind == "message":
+                    whole = self._read(data, request, request_id)
+                    emit(whole.text)
+                    return whole
+                if kind == "error":
+                    raise self._connection.error_in(data, request_id)
+                if kind == "message_start":
+                    message = data.get("message") or {}
+                    model = message.get("model") or ""
+                    counts.update(message.get("usage") or {})
+                elif kind == "content_block_delta":
+                    delta = data.get("delta") or {}
+                    new = delta.get("text") or delta.get("partial_json") or ""
+                    if new:
+                        emit(new)
+                        text.append(new)
+                elif kind == "message_delta":
+                    stop = (data.get("delta") or {}).get("stop_reason") or stop
+                    counts.update(data.get("usage") or {})
+                elif kind == "message_stop":
+                    ended = True
+                    break
+        if not ended:
+            raise self._connection.broken("cut the stream", request_id)
+        whole_text = "".join(text)
+        usage = _usage(counts, request, whole_text)
+        outcome = _OUTCOMES.get(stop or "", "complete")
+        return Response(whole_text, outcome, usage, model, request_id)
+
+    async def list_models(self) -> tuple[str, ...]:
+        """Give the names the endpoint offers."""
+        data = await self._connection.get_json(_address(self._urls[0], "/models"))
+        return tuple(str(one.get("id", "")) for one in data.get("data") or ())
+
+
+def _address(url: str, path: str) -> str:
+    return join_url(url, path if re.search(r"/v\d+/?$", url.partition("?")[0]) else "/v1" + path)
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    if block["type"] == "text":
+        return str(block["text"])
+    if block["type"] == "tool_use":
+        return orjson.dumps(block["input"]).decode()
+    return ""
+
+
+def _usage(data: Any, request: Chat, text: str) -> Usage:
+    """Add up the usage: Anthropic counts cached and newly cached input apart from the rest."""
+    if not isinstance(data, dict) or data.get("input_tokens") is None:
+        return estimated_usage(request, text)
+    read = int(data.get("cache_read_input_tokens") or 0)
+    written = int(data.get("cache_creation_input_tokens") or 0)
+    made = int(data.get("output_tokens") or 0)
+    inside = data.get("output_tokens_details") or {}
+    thought = int(inside.get("thinking_tokens") or 0)
+    return Usage(int(data["input_tokens"]) + read + written, made, read, min(thought, made))

@@ -1,0 +1,206 @@
+"""Say what a run would cost and how long it would take, without a paid call.
+
+Prompts of a sample are rendered and counted; the rest is extrapolated. How long replies are comes
+from past calls of the same step and model; without any, from the output contract.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from waremill.calls.request import canonical, request_hash
+from waremill.domain import Chat, Item, Price, Usage
+from waremill.pipeline import BoundStep
+from waremill.store.history import Past
+
+TYPICAL_SHARE = 0.4
+"""Without past calls a reply is taken to fill this share of its bound; the range is 0.1 to 1."""
+TYPICAL_SECONDS = 1.0
+TYPICAL_SPEED = 60.0
+"""Without past calls a call takes 1 s and 1/60 s per output token, as hosted models commonly do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What an estimate needs to know of a model. `count` counts a text's tokens."""
+
+    name: str
+    identity: str
+    price: Price | None
+    count: Callable[[str], int]
+    counted_by: str
+    concurrency: int
+    rpm: int | None = None
+    tpm: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An expected value with a low and a high end."""
+
+    low: float
+    expected: float
+    high: float
+
+    def __add__(self, other: Range) -> Range:
+        return Range(self.low + other.low, self.expected + other.expected, self.high + other.high)
+
+    def __mul__(self, factor: float) -> Range:
+        return Range(self.low * factor, self.expected * factor, self.high * factor)
+
+
+NOTHING = Range(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class StepEstimate:
+    """One step's share: calls, tokens, list cost in nano-USD (None: price unknown)."""
+
+    step: str
+    model: str
+    calls: float
+    answered: float
+    input: Range
+    output: Range
+    cost: Range | None
+    counted_by: str
+    from_past: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run would need. `cost` is the list cost in nano-USD of what is not yet answered;
+    None when a model's price is unknown. `seconds` is wall time under the limits.
+    """
+
+    products: int
+    items: int
+    calls: float
+    cost: Range | None
+    seconds: Range
+    steps: tuple[StepEstimate, ...]
+    unpriced: tuple[str, ...] = ()
+    missing: Mapping[str, int] = field(default_factory=dict)
+    sample: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def cost_per_product(self) -> float | None:
+        """The expected list cost a product, in nano-USD."""
+        return None if self.cost is None else self.cost.expected / max(self.products, 1)
+
+
+def prompts(
+    steps: Sequence[BoundStep], items: Sequence[Item], params: Mapping[str, Any]
+) -> dict[str, list[Chat]]:
+    """Render the sample's first requests by step; equal requests (per product) count once.
+
+    Fields of earlier steps are not known yet, so their texts are missing from later prompts.
+    """
+    found: dict[str, dict[bytes, Chat]] = {step.name: {} for step in steps if step.preview}
+    for item in items:
+        for step in steps:
+            if step.preview is None:
+                continue
+            if step.when is not None and not step.when(item.product.attributes):
+                continue
+            request = step.preview(item, params)
+            if request is not None:
+                found[step.name].setdefault(canonical(request), request)
+    return {name: list(by_body.values()) for name, by_body in found.items()}
+
+
+def hashes(requests: Sequence[Chat], identity: str) -> list[bytes]:
+    """Give the requests' hashes for a model, to see which were answered before."""
+    return [request_hash(identity, canonical(request)) for request in requests]
+
+
+def text_of(request: Chat) -> str:
+    """Give all text of a request, as a tokenizer counts it."""
+    parts: list[str] = []
+    for message in request.messages:
+        content = message.content
+        texts = (
+            [content] if isinstance(content, str) else [c for c in content if isinstance(c, str)]
+        )
+        parts += texts
+    if request.schema is not None:
+        parts.append(canonical(request).decode().partition('"schema":')[2])
+    return "\n".join(parts)
+
+
+def estimate_step(
+    step: BoundStep,
+    model: ModelFacts,
+    requests: Sequence[Chat],
+    answered: int,
+    scale: float,
+    past: Past | None,
+) -> StepEstimate:
+    """Estimate one step: `requests` of the sample, `answered` of them paid before, `scale` the
+    number of items each sampled item stands for.
+    """
+    size = len(requests)
+    new = max(size - answered, 0) * scale * (past.asks if past else 1.0)
+    tokens = [model.count(text_of(request)) for request in requests]
+    read = mean_range(tokens) * new
+    if past is not None:
+        spread = math.sqrt(max(past.output_squared - past.output**2, 0.0))
+        margin = 1.96 * spread / math.sqrt(past.calls) + 0.05 * past.output
+        written = Range(max(past.output - margin, 0.0), past.output, past.output + margin) * new
+    else:
+        most = sum(request.max_tokens for request in requests) / max(size, 1)
+        written = Range(0.1 * most, TYPICAL_SHARE * most, most) * new
+    cost = None
+    if model.price is not None:
+        price = model.price
+        cost = Range(
+            *(
+                price.cost(Usage(int(i), int(o), cached=0)) + price.per_call * max(new - 1, 0)
+                for i, o in zip(_ends(read), _ends(written), strict=True)
+            )
+        )
+    return StepEstimate(
+        step.name, model.name, new, answered * scale, read, written, cost, model.counted_by,
+        past is not None,
+    )  # fmt: skip
+
+
+def duration(step: StepEstimate, model: ModelFacts, past: Past | None, concurrency: int) -> Range:
+    """Say how many seconds a step's calls take under the model's limits."""
+    if step.calls <= 0:
+        return NOTHING
+    together = max(1, min(concurrency, model.concurrency))
+    ends = []
+    for read, written in zip(_ends(step.input), _ends(step.output), strict=True):
+        if past is not None:
+            one = past.latency
+        else:
+            one = TYPICAL_SECONDS + written / step.calls / TYPICAL_SPEED
+        seconds = step.calls * one / together
+        if model.rpm:
+            seconds = max(seconds, step.calls * 60 / model.rpm)
+        if model.tpm:
+            seconds = max(seconds, (read + written) * 60 / model.tpm)
+        ends.append(max(seconds, one))
+    margin = 0.8 if past is not None else 0.5
+    return Range(ends[0] * margin, ends[1], ends[2] / margin)
+
+
+def mean_range(values: Sequence[float]) -> Range:
+    """Give the mean with a normal 95 % interval."""
+    if not values:
+        return NOTHING
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return Range(mean, mean, mean)
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    margin = 1.96 * math.sqrt(variance / len(values))
+    return Range(max(mean - margin, 0.0), mean, mean + margin)
+
+
+def _ends(interval: Range) -> tuple[float, float, float]:
+    return interval.low, interval.expected, interval.high

@@ -1,0 +1,44 @@
+"""Near-duplicates within a run: signatures are pure, their bands live in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from waremill.checks import near_duplicates
+from waremill.domain import Item
+from waremill.store import recordings
+from waremill.store.database import Database
+from waremill.store.journal import Journal
+
+
+class Likeness:
+    """Files each text's signature and finds others of the run that are nearly the same."""
+
+    def __init__(self, database: Database, journal: Journal, run_id: int) -> None:
+        self._database = database
+        self._journal = journal
+        self._run_id = run_id
+
+    async def similar(
+        self, item: Item, field: str, text: str, request: int
+    ) -> Sequence[tuple[str, float]]:
+        """File a text, then give (product key, likeness 0–1) of the others, likest first.
+
+        Filing is committed before the search, so of two items at work at once at least one finds
+        the other.
+        """
+        signature = near_duplicates.signature(text)
+        keys = near_duplicates.bands(signature)
+        self._journal.add(
+            "bands",
+            [{"run_id": self._run_id, "band": band, "item_id": item.id, "field": field}
+             for band in keys],
+        )  # fmt: skip
+        await self._journal.put(
+            "signatures",
+            [{"item_id": item.id, "field": field, "request": request, "signature": signature}],
+        )
+        found = await self._database.read(recordings.neighbours, self._run_id, item.id, field, keys)
+        alike = [(key, near_duplicates.similarity(signature, other)) for key, other in found]
+        close = [(key, value) for key, value in alike if value >= near_duplicates.THRESHOLD]
+        return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:3]

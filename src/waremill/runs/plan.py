@@ -1,0 +1,165 @@
+"""Plan a run: choose products, fix targets and fingerprints, write the items.
+
+Nothing is rendered and nothing is paid. Items whose fingerprint and product version were finished
+before are linked to what was made then.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from waremill.errors import NotFound
+from waremill.pipeline import Pipeline
+from waremill.store import runs as store_runs
+from waremill.store.products import Catalog, chosen
+from waremill.store.runs import Run
+from waremill.store.tables import dumps, products
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which products, in which order: compiled from a selection.
+
+    `sample` products are drawn at random with `seed`, the same share of each value of `strata`
+    where that is given.
+    """
+
+    catalog: Catalog
+    where: ColumnElement[bool] | None = None
+    order_by: Sequence[ColumnElement[Any]] = ()
+    limit: int | None = None
+    sample: int | None = None
+    seed: int = 0
+    strata: ColumnElement[Any] | None = None
+    groups: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """All a run is made of; `models` are the identities of the models its steps call.
+
+    `plan` is what is frozen with the run as JSON. `budget` is in nano-USD.
+    """
+
+    kind: str
+    pipeline: Pipeline
+    files: Mapping[str, str]
+    templates: Mapping[str, str]
+    choice: Choice
+    targets: tuple[str, ...]
+    models: Mapping[str, str]
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    budget: int | None = None
+    fresh: bool = False
+    output: str | None = None
+
+
+def plan_run(conn: Connection, order: Order) -> Run:
+    """Create a run with its items in one transaction; raise NotFound when nothing is chosen."""
+    version_id, version = store_runs.save_pipeline(
+        conn, order.pipeline.name, order.files, order.templates
+    )
+    params = order.plan.get("params", {})
+    aims = [
+        (
+            target,
+            store_runs.fingerprint_id(
+                conn,
+                {"pipeline": version, "params": params, "target": target, "models": order.models},
+            ),
+        )
+        for target in order.targets
+    ]
+    take = store_runs.next_take(conn, [number for _, number in aims]) if order.fresh else 0
+    run_id = store_runs.create_run(
+        conn,
+        {
+            "kind": order.kind, "catalog_id": order.choice.catalog.id,
+            "pipeline_version_id": version_id, "pipeline": order.pipeline.name,
+            "plan": dumps({**order.plan, "version": version, "targets": order.targets}),
+            "take": take, "budget": order.budget, "output": order.output,
+        },
+    )  # fmt: skip
+    total = store_runs.insert_items(
+        conn, run_id, ranked(conn, order.choice), aims,
+        link=not order.fresh, with_groups=order.pipeline.uses_groups,
+    )  # fmt: skip
+    if total == 0:
+        raise NotFound("the selection holds no product; look at it with `waremill products`")
+    return store_runs.get_run(conn, run_id)
+
+
+def ranked(conn: Connection, choice: Choice) -> Select[Any]:
+    """Select the chosen products with a `rank` that fixes their order."""
+    query = chosen(choice.catalog.id, choice.where)
+    if choice.groups:
+        members = chosen(choice.catalog.id, choice.where).subquery()
+        query = chosen(choice.catalog.id, groups=True).where(
+            products.c.id.in_(select(members.c.group_id))
+        )
+    if choice.sample is not None:
+        keys = sample_ids(conn, query, choice)
+        query = chosen(choice.catalog.id, products.c.id.in_(keys), groups=choice.groups)
+    if choice.order_by:
+        order = (*choice.order_by, products.c.id)
+        query = query.add_columns(func.row_number().over(order_by=order).label("rank"))
+        query = query.order_by(*order)
+    else:
+        query = query.add_columns(products.c.id.label("rank")).order_by(products.c.id)
+    return query if choice.limit is None else query.limit(choice.limit)
+
+
+def count_chosen(conn: Connection, choice: Choice) -> int:
+    """Count what a choice picks, before sampling."""
+    query = chosen(choice.catalog.id, choice.where, groups=choice.groups).with_only_columns(
+        products.c.id
+    )
+    if choice.limit is not None:
+        query = query.limit(choice.limit)
+    return int(conn.execute(select(func.count()).select_from(query.subquery())).scalar_one())
+
+
+def sample_ids(conn: Connection, query: Select[Any], choice: Choice) -> list[int]:
+    """Draw a seeded random sample without holding the catalogue in memory.
+
+    One reservoir a stratum (Vitter 1985, algorithm R); then each stratum gives its share, the
+    largest remainders first.
+    """
+    wanted = choice.sample or 0
+    stratum = choice.strata if choice.strata is not None else func.coalesce(None, 0)
+    rows = conn.execution_options(yield_per=5000).execute(
+        query.with_only_columns(products.c.id, stratum.label("stratum")).order_by(products.c.id)
+    )
+    chance = random.Random(choice.seed)
+    reservoirs: dict[Any, list[int]] = {}
+    seen: dict[Any, int] = {}
+    for number, name in rows:
+        count = seen[name] = seen.get(name, 0) + 1
+        kept = reservoirs.setdefault(name, [])
+        if len(kept) < wanted:
+            kept.append(number)
+        elif (place := chance.randrange(count)) < wanted:
+            kept[place] = number
+    shares = _shares(seen, wanted)
+    drawn: list[int] = []
+    for name, kept in reservoirs.items():
+        chance.shuffle(kept)
+        drawn += kept[: shares[name]]
+    return sorted(drawn)
+
+
+def _shares(sizes: Mapping[Any, int], wanted: int) -> dict[Any, int]:
+    total = sum(sizes.values())
+    if total <= wanted:
+        return dict(sizes)
+    exact = {name: wanted * size / total for name, size in sizes.items()}
+    shares = {name: int(value) for name, value in exact.items()}
+    rest = sorted(exact, key=lambda name: exact[name] - shares[name], reverse=True)
+    for name in rest[: wanted - sum(shares.values())]:
+        shares[name] += 1
+    return shares

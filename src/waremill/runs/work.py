@@ -1,0 +1,357 @@
+"""Work a run's items: one loop, a pool of tasks over a lazy iterator, flat memory.
+
+An item replays from its start after a crash: its answers are in the journal, so a replay costs
+nothing. Where the steps come from and what calls a model is handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from waremill.calls.caller import Caller, Sender
+from waremill.domain import Answer, Chat, Finding, Item
+from waremill.errors import Conflict, LimitReached, ProviderError, UserError
+from waremill.pipeline import BoundStep, Context
+from waremill.runs.decide import Fail, Pause, Retry, Review, decide
+from waremill.runs.likeness import Likeness
+from waremill.runs.stop import StopRules
+from waremill.store import recordings
+from waremill.store import runs as store_runs
+from waremill.store.database import Database
+from waremill.store.journal import Journal, Record, result_row
+from waremill.store.runs import Run
+from waremill.store.tables import dumps
+
+PAGE = 1000
+BACKLOG = 4000
+BEAT_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Trace:
+    """What one item did so far."""
+
+    item: Item
+    step: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    paid: int = 0
+    list_cost: int = 0
+    priced: bool = True
+    request: int = 0
+    answers: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far this process is; `states` counts items by state."""
+
+    states: dict[str, int] = field(default_factory=dict)
+    worked: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def move(self, state: str) -> None:
+        """Count an item that left pending for `state`."""
+        self.worked += 1
+        self.states["pending"] = self.states.get("pending", 0) - 1
+        self.states[state] = self.states.get(state, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run's work ended: `done`, `paused`, `cancelled`, `interrupted`, and why."""
+
+    state: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkLimits:
+    """What bounds the work in one process.
+
+    `concurrency` items at once; `error_rate` is the share of recent items whose failure pauses the
+    run; `deadline` is in seconds of this process's work.
+    """
+
+    concurrency: int = 64
+    error_rate: float = 0.2
+    deadline: float | None = None
+
+
+class Worker:
+    """Works one claimed run in this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        run: Run,
+        journal: Journal,
+        caller: Caller,
+        steps: Sequence[BoundStep],
+        limits: WorkLimits,
+    ) -> None:
+        self._database = database
+        self.run = run
+        self._journal = journal
+        self.caller = caller
+        self._steps = steps
+        self._limits = limits
+        self._likeness = Likeness(database, journal, run.id)
+        self._traces: dict[int, Trace] = {}
+        self._queue: deque[Item] = deque()
+        self._after = 0
+        self._exhausted = False
+        self._feeding = asyncio.Lock()
+        self._stop: Ended | None = None
+        self._stopping = asyncio.Event()
+        self._rules = StopRules(limits.error_rate)
+        self.tally = Tally()
+        self._context = Context(
+            call=self._call,
+            report=self._report,
+            record=self._record,
+            similar=self._similar,
+            params=run.plan.get("params", {}),
+        )
+
+    def stop(self, ended: Ended) -> None:
+        """Take no more items; what is in flight may finish."""
+        if self._stop is None:
+            self._stop = ended
+            self._stopping.set()
+
+    async def work(self, grace: float = 15.0) -> Ended:
+        """Work until nothing is pending or something stops the run.
+
+        After a stop, items in flight get `grace` seconds to finish; they stay pending otherwise
+        and replay later. Everything finished is committed on return.
+        """
+        self.tally.states = await self._database.read(store_runs.count_states, self.run.id)
+        tasks = {asyncio.create_task(self._worker()) for _ in range(self._limits.concurrency)}
+        heart = asyncio.create_task(self._heart())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            everyone: asyncio.Future[Any] = asyncio.gather(*tasks)
+            await asyncio.wait({everyone, stopping, heart}, return_when=asyncio.FIRST_COMPLETED)
+            if heart.done() and not everyone.done():
+                self.stop(Ended("paused", str(heart.exception())))
+            if not everyone.done():
+                await asyncio.wait({everyone}, timeout=grace)
+            if everyone.done():
+                everyone.result()
+        finally:
+            for task in (*tasks, heart, stopping):
+                task.cancel()
+            await asyncio.gather(*tasks, heart, stopping, return_exceptions=True)
+            if self._journal.lost is None:
+                await self._journal.committed()
+        if self._journal.lost is not None:
+            raise self._journal.lost
+        return self._stop or Ended("done")
+
+    async def _worker(self) -> None:
+        while self._stop is None:
+            item = self._queue.popleft() if self._queue else await self._feed()
+            if item is None:
+                return
+            await self._work_item(item)
+
+    async def _feed(self) -> Item | None:
+        async with self._feeding:
+            if not self._queue and not self._exhausted:
+                page = await self._database.read(
+                    store_runs.pending_page, self.run, self._after, PAGE
+                )
+                if page:
+                    self._after = page[-1].id
+                    self._queue.extend(page)
+                else:
+                    self._exhausted = True
+            return self._queue.popleft() if self._queue else None
+
+    async def _heart(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            if self._journal.lost is not None:
+                raise self._journal.lost
+            await self._journal.committed()
+            command = await self._database.write(store_runs.beat, self.run, self.progress())
+            if command == "pause":
+                self.stop(Ended("paused", "paused by a user"))
+            elif command == "cancel":
+                self.stop(Ended("cancelled", "cancelled by a user"))
+            deadline = self._limits.deadline
+            if deadline is not None and time.monotonic() - self.tally.started > deadline:
+                self.stop(Ended("paused", "deadline: the time for this run is over"))
+
+    def progress(self) -> dict[str, Any]:
+        """Give what this process did so far, for a progress bar or another terminal."""
+        seconds = max(time.monotonic() - self.tally.started, 1e-9)
+        spent = self.caller.spent
+        return {
+            "states": dict(self.tally.states), "worked": self.tally.worked, "seconds": seconds,
+            "items_per_second": self.tally.worked / seconds, "calls": spent.calls,
+            "failed_calls": spent.failed, "input_tokens": spent.input,
+            "cached_tokens": spent.cached, "output_tokens": spent.output, "paid": spent.paid,
+            "unpriced_calls": spent.unpriced,
+        }  # fmt: skip
+
+    async def _work_item(self, item: Item) -> None:
+        attempt = 0
+        started = time.monotonic()
+        while True:
+            attempt += 1
+            trace = Trace(item)
+            self._traces[item.id] = trace
+            try:
+                rows = await self._run_steps(item, trace)
+            except Exception as error:
+                decision = decide(error, attempt)
+                if isinstance(decision, Retry) and self._stop is None:
+                    await asyncio.sleep(decision.seconds)
+                    continue
+                self._escaped(item, trace, error, decision, attempt)
+            else:
+                self._finished(item, trace, rows, attempt, time.monotonic() - started)
+            finally:
+                self._traces.pop(item.id, None)
+            break
+        if self._journal.backlog > BACKLOG:
+            await self._journal.committed()
+
+    async def _run_steps(self, item: Item, trace: Trace) -> list[Record]:
+        fields: dict[str, Any] = {}
+        rows: list[Record] = []
+        for step in self._steps:
+            if step.when is not None and not step.when({**item.product.attributes, **fields}):
+                continue
+            view = replace(item, fields=dict(fields)) if fields else item
+            trace.step = step.name
+            seen, asked = len(trace.findings), len(trace.answers)
+            made = await step.run(view, self._context)
+            findings = trace.findings[seen:]
+            if not made and not findings:
+                continue
+            fields.update(made)
+            place = item.product.id
+            if step.per == "group" and item.group is not None:
+                place = item.group.id
+            target = str(item.target) if step.per == "target" and item.target else ""
+            rows.append(
+                result_row(
+                    (item.id, place, target), step.name, made,
+                    findings=dumps([f.as_json() for f in findings]) if findings else None,
+                    provenance=dumps({**step.provenance, "answers": trace.answers[asked:]}),
+                )
+            )  # fmt: skip
+        return rows
+
+    def _finished(
+        self, item: Item, trace: Trace, rows: list[Record], attempt: int, seconds: float
+    ) -> None:
+        errors = sum(finding.severity == "error" for finding in trace.findings)
+        state = "review" if errors else "ready"
+        self._journal.add("results", rows)
+        self._journal.add("items", [_ending(trace, state, attempt, seconds, None)])
+        self.tally.move(state)
+        self._rules.succeeded()
+
+    def _escaped(
+        self, item: Item, trace: Trace, error: Exception, decision: Any, attempt: int
+    ) -> None:
+        match decision:
+            case Pause(reason):
+                self.stop(Ended("paused", f"{reason}: {error}"))
+                if isinstance(error, Conflict):
+                    self._journal.lost = self._journal.lost or error
+                return
+            case Retry():  # the run stops: the item stays pending
+                return
+            case Review():
+                finding = Finding("", type(error).__name__.lower(), "error", str(error)[:500])
+                trace.findings.append(finding)
+                found = [f.as_json() for f in (*getattr(error, "findings", ()), finding)]
+                target = str(item.target or "")
+                self._journal.add(
+                    "results",
+                    [result_row((item.id, item.product.id, target), trace.step, {},
+                                findings=dumps(found), provenance=None)],
+                )  # fmt: skip
+                self._journal.add("items", [_ending(trace, "review", attempt, None, None)])
+                self.tally.move("review")
+                self._rules.succeeded()
+            case Fail(ours):
+                described: dict[str, Any] = {"type": type(error).__name__, "step": trace.step,
+                             "message": str(error)[:1000]}  # fmt: skip
+                if isinstance(error, ProviderError):
+                    described |= {"model": error.model, "status": error.status}
+                if ours:
+                    described["traceback"] = "".join(traceback.format_exception(error))[-8000:]
+                self._journal.add(
+                    "items", [_ending(trace, "failed", attempt, None, dumps(described))]
+                )
+                self.tally.move("failed")
+                # An input the user must mend cost nothing and says nothing about the endpoint.
+                limit = None if isinstance(error, UserError) else self._rules.failed(error)
+                if limit is not None:
+                    self.stop(Ended("paused", f"{limit.limit}: {limit}"))
+
+    # What the context offers to steps.
+
+    async def _call(self, item: Item, request: Chat, model: str | None = None) -> Answer:
+        trace = self._traces[item.id]
+        if item.take:
+            request = replace(request, take=item.take)
+        sender = Sender(self.run.id, item.id, trace.step)
+        answer = await self.caller.call(request, model or "default", sender)
+        trace.request = int.from_bytes(answer.hash[:8], "big", signed=True)
+        trace.answers.append(answer.hash.hex())
+        if answer.list_cost is None:
+            trace.priced = False
+        else:
+            trace.list_cost += answer.list_cost
+            if not answer.replayed:
+                trace.paid += answer.list_cost
+        return answer
+
+    def _report(self, item: Item, findings: Sequence[Finding]) -> None:
+        self._traces[item.id].findings.extend(findings)
+
+    async def _record(self, item: Item, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        known = await self._database.read(recordings.find, item.id, name)
+        if known is not None:
+            return orjson.loads(known)
+        value = await make()
+        row = {"item_id": item.id, "name": name, "value": dumps(value)}
+        await self._journal.put("recordings", [row])
+        return value
+
+    async def _similar(self, item: Item, name: str, text: str) -> Sequence[tuple[str, float]]:
+        request = self._traces[item.id].request
+        return await self._likeness.similar(item, name, text, request)
+
+
+def _ending(
+    trace: Trace, state: str, attempt: int, seconds: float | None, error: str | None
+) -> Record:
+    return {
+        "b_id": trace.item.id, "state": state, "attempts": attempt,
+        "findings": sum(finding.severity == "error" for finding in trace.findings),
+        "paid": trace.paid if trace.priced else None,
+        "list_cost": trace.list_cost if trace.priced else None,
+        "latency": seconds, "error": error,
+    }  # fmt: skip
+
+
+def describe_error(error: BaseException) -> str:
+    """Give an error's one sentence, with its kind where the sentence alone says too little."""
+    if isinstance(error, (UserError, LimitReached, ProviderError)):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,211 @@
+"""The settings of one workspace, put together and checked."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from waremill.domain import Model, Price
+from waremill.errors import ConfigError, Where
+from waremill.settings.document import Document
+from waremill.settings.models import build_model, unknown_model, vendor_problem
+from waremill.settings.table import SETTINGS
+from waremill.settings.workspace import (
+    FILE_NAME,
+    find_workspace,
+    read_environment_file,
+    workspace_files,
+)
+
+_NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a run unless the command says otherwise.
+
+    `budget` is in the workspace's currency, `deadline` in minutes, `error_rate` a share of items.
+    """
+
+    budget: float | None = None
+    deadline: float | None = None
+    error_rate: float = 0.2
+    concurrency: int = 64
+    asks_again: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A workspace's settings.
+
+    `per_usd` units of `currency` are one US dollar; `prices` is by a model's `use`; `database` is
+    an SQLAlchemy URL. Keys, and URLs that may hold a password, are not in the `repr`.
+    """
+
+    root: Path
+    currency: str
+    per_usd: float
+    languages: tuple[str, ...]
+    models: Mapping[str, Model]
+    prices: Mapping[str, Price]
+    limits: Limits
+    database: str = field(repr=False)
+    _missing: Mapping[str, tuple[str, ...]] = field(repr=False)
+    _environment: Mapping[str, str] = field(repr=False, compare=False)
+
+    def model(self, name: str) -> Model:
+        """Give the model an alias stands for, or the one a literal `vendor:name` describes.
+
+        Raises ConfigError, with a suggestion, for a name that is neither.
+        """
+        return self._resolve(name)[0]
+
+    def missing_keys(self, name: str) -> tuple[str, ...]:
+        """Name the variables that should hold the model's key or headers and are not set."""
+        return self._resolve(name)[1]
+
+    def files(self) -> Mapping[str, str]:
+        """Give the workspace's files as a lazy mapping from POSIX path to text."""
+        return workspace_files(self.root)
+
+    def _resolve(self, name: str) -> tuple[Model, tuple[str, ...]]:
+        if name in self.models:
+            return self.models[name], self._missing[name]
+        if problem := unknown_model(name, self.models):
+            raise ConfigError(problem)
+        return build_model(name, {"use": name}, self.prices, self._environment)
+
+
+def load_settings(
+    folder: Path | str | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Load the settings of the workspace that holds a folder (default: the current one).
+
+    `environment` stands in for the process's environment; it goes before the workspace's `.env`.
+    Raises ConfigError with file and, where possible, line.
+    """
+    root = find_workspace(Path.cwd() if folder is None else Path(folder))
+    process = os.environ if environment is None else environment
+    variables = {**read_environment_file(root / ".env"), **process}
+    # A key pasted with a line break would break every request's headers.
+    variables = {name: value.strip() for name, value in variables.items() if value.strip()}
+    document = Document.read(root)
+    top = document.values()
+    currency, per_usd = _money(document, top)
+    prices = {
+        use: _price(document, ("prices", use), raw, (currency, per_usd))
+        for use, raw in document.named("prices", SETTINGS["prices.USE"]).items()
+    }
+    models: dict[str, Model] = {}
+    missing: dict[str, tuple[str, ...]] = {}
+    for alias, table in _model_tables(document).items():
+        if "price" in table:
+            place = ("models", alias, "price")
+            table["price"] = _price(document, place, table["price"], (currency, per_usd))
+        models[alias], missing[alias] = build_model(alias, table, prices, variables)
+    _check_fallbacks(document, models)
+    return Settings(
+        root=root,
+        currency=currency,
+        per_usd=per_usd,
+        languages=top.get("languages", ("en", "zh", "de", "fr")),
+        models=models,
+        prices=prices,
+        limits=Limits(**document.values("limits")),
+        database=_database(document, variables),
+        _missing=missing,
+        _environment=variables,
+    )
+
+
+def _money(document: Document, top: Mapping[str, Any]) -> tuple[str, float]:
+    currency, per_usd = top.get("currency", "USD"), top.get("per_usd", 1.0)
+    if currency != "USD" and "per_usd" not in top:
+        document.fail(
+            ("currency",), f"“per_usd” is missing: how many {currency} does one US dollar buy?"
+        )
+    if currency == "USD" and per_usd != 1.0:
+        document.fail(("per_usd",), "“per_usd” must be 1 while the currency is USD")
+    return currency, per_usd
+
+
+def _price(
+    document: Document,
+    place: tuple[str, ...],
+    table: Mapping[str, Any],
+    money: tuple[str, float],
+) -> Price:
+    mine, per_usd = money
+    used = table.get("currency", "USD")
+    if used not in ("USD", mine):
+        allowed = "USD" if mine == "USD" else f"USD or {mine}"
+        document.fail(place, f"“{'.'.join(place)}” must be in {allowed}")
+    rate = _NANO / (1.0 if used == "USD" else per_usd)
+    cached = table.get("cached")
+    return Price(
+        input=round(table["input"] * rate),
+        output=round(table["output"] * rate),
+        cached=None if cached is None else round(cached * rate),
+        per_call=round(table.get("per_call", 0) * rate),
+        source=FILE_NAME,
+    )
+
+
+def _model_tables(document: Document) -> dict[str, dict[str, Any]]:
+    """Read every model's table; `default` is the embedded model unless the file says otherwise."""
+    tables = {
+        alias: document.values("models", alias, pattern=("models", "ALIAS"))
+        for alias in document.table("models")
+    }
+    tables.setdefault("default", {"use": "local"})
+    for alias, table in tables.items():
+        place = ("models", alias, "use")
+        if ":" in alias:
+            document.fail(place[:2], f"a model's name must not hold a colon, as “{alias}” does")
+        if "use" not in table:
+            document.fail(place, f'“models.{alias}” names no model; add use = "vendor:model"')
+        if problem := vendor_problem(table["use"]):
+            document.fail(place, problem)
+    return tables
+
+
+def _check_fallbacks(document: Document, models: Mapping[str, Model]) -> None:
+    for alias, model in models.items():
+        place = ("models", alias, "fallback")
+        for name in model.fallback:
+            if name not in models and (problem := unknown_model(name, models)):
+                document.fail(place, problem)
+        seen, waiting = {alias}, list(model.fallback)
+        while waiting:
+            name = waiting.pop()
+            if name == alias:
+                document.fail(place, f"“{alias}” falls back to itself, directly or through others")
+            if name in models and name not in seen:
+                seen.add(name)
+                waiting.extend(models[name].fallback)
+
+
+def _database(document: Document, environment: Mapping[str, str]) -> str:
+    url = document.values("database").get("url")
+    where = document.where(("database", "url"))
+    if "WAREMILL_DATABASE_URL" in environment:
+        url, where = environment["WAREMILL_DATABASE_URL"], Where("WAREMILL_DATABASE_URL")
+    if url is None:
+        return f"sqlite:///{document.root / '.waremill' / 'waremill.db'}"
+    match = re.fullmatch(r"(sqlite|postgres(?:ql)?(?:\+psycopg)?)://(.*/.+)", url)
+    if match is None:
+        # The URL is not repeated: it may hold a password.
+        raise ConfigError(
+            "the database must be a URL such as sqlite:///file.db or postgresql://user@host/name",
+            where,
+        )
+    scheme, rest = match.groups()
+    if scheme != "sqlite":
+        return f"postgresql+psycopg://{rest}"
+    if not rest.startswith("/"):
+        raise ConfigError("an SQLite URL has three slashes: sqlite:///file.db", where)
+    return f"sqlite:///{document.root / rest[1:]}"  # a relative file is the workspace's

@@ -1,0 +1,236 @@
+"""Every setting of `waremill.toml`: how it is read, what it is for, and its default.
+
+Pure: reads no file and no environment. Messages never repeat a value, which may be a key.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from waremill.domain import Target
+from waremill.settings.names import suggestion
+
+# ISO 4217, active codes of national currencies (list one as of January 2025).
+_CURRENCIES = """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
+    BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS
+    GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW
+    KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD
+    NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD
+    SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED
+    VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG
+"""
+_STRUCTURED = ("auto", "schema", "tool", "object", "text")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be text")
+    return value.strip()
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(one, str) and one.strip() for one in values):
+        raise ValueError("must be text or a list of texts")
+    return tuple(dict.fromkeys(one.strip() for one in values))
+
+
+def _stops(value: Any) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(one, str) and one for one in values):
+        raise ValueError("must be text or a list of texts")
+    return tuple(values)  # white space matters here: "\n" is a usual stop
+
+
+def _number(
+    low: float = -math.inf, high: float = math.inf, *, above: bool = False
+) -> Callable[[Any], float]:
+    bounds = f" above {low:g}" if above else (f" of {low:g} or more" if math.isfinite(low) else "")
+    bounds += f", at most {high:g}" if math.isfinite(high) else ""
+
+    def read(value: Any) -> float:
+        usable = isinstance(value, int | float) and not isinstance(value, bool)
+        if not usable or not math.isfinite(value) or not low <= value <= high:
+            raise ValueError(f"must be a number{bounds}")
+        if above and value == low:
+            raise ValueError(f"must be a number{bounds}")
+        return float(value)
+
+    return read
+
+
+def _whole(low: int | None = None) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or (low or value) > value:
+            raise ValueError("must be a whole number" + (f" of {low} or more" if low else ""))
+        return value
+
+    return read
+
+
+def _choice(*choices: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return str(value)
+
+    return read
+
+
+def _currency(value: Any) -> str:
+    code = _text(value)
+    known = _CURRENCIES.split()
+    if code not in known:
+        hint = suggestion(code.upper(), known)
+        raise ValueError(f"must be an ISO 4217 code such as CNY, EUR or USD{hint}")
+    return code
+
+
+def _languages(value: Any) -> tuple[str, ...]:
+    codes = _texts(value)
+    for code in codes:
+        problem = f"holds “{code}”, which is no language code such as en, de or zh-Hant"
+        try:
+            target = Target.parse(code)
+        except ValueError:
+            raise ValueError(problem) from None
+        if target.market or target.channel:
+            raise ValueError(f"{problem}; markets and channels belong to targets")
+    return codes
+
+
+def _urls(value: Any) -> tuple[str, ...]:
+    urls = tuple(url.rstrip("/") for url in _texts(value))
+    for url in urls:
+        _check_url(url)
+    return urls
+
+
+def _check_url(url: str) -> None:
+    # The URL is not repeated in messages: it may hold what must stay secret.
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("must be a web address that starts with http:// or https://")
+    secret = {"key", "api_key", "api-key", "apikey", "token", "access_token", "sig"}
+    if parts.username or parts.password or secret & {n.lower() for n, _ in parse_qsl(parts.query)}:
+        raise ValueError("must not hold a key or password; name the key's variable in api_key_env")
+
+
+def _key_names(value: Any) -> tuple[str, ...]:
+    names = _texts(value)
+    for name in names:
+        # A long name in mixed case is a key that was pasted here by mistake.
+        pasted = len(name) > 30 and name != name.upper()
+        if pasted or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(
+                "must name environment variables such as OPENAI_API_KEY, not hold the key itself"
+            )
+    return names
+
+
+def _proxy(value: Any) -> str:
+    url = _text(value)
+    if not re.match(r"(https?|socks5h?)://[^/\s]+", url):
+        raise ValueError("must be a proxy address such as http://proxy.example:3128")
+    return url
+
+
+def _headers(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise ValueError("must be a table of header names and texts")
+    for name, content in value.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[\r\n]", content):
+            raise ValueError("holds a name or text that cannot be sent as an HTTP header")
+    return dict(value)
+
+
+def _price_table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not {"input", "output"} <= value.keys():
+        raise ValueError("must be a table such as {input = 0.4, output = 1.6}")
+    unknown = value.keys() - {"input", "output", "cached", "per_call", "currency"}
+    if unknown:
+        raise ValueError(
+            f"has no part “{min(unknown)}”; it has input, output, cached, per_call and currency"
+        )
+    for name in value.keys() - {"currency"}:
+        try:
+            _number(0)(value[name])
+        except ValueError as problem:
+            raise ValueError(f"{problem} for “{name}”") from None
+    return dict(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: how its value is read, what it is for, and what holds when it is absent."""
+
+    read: Callable[[Any], Any] = field(repr=False)
+    description: str
+    default: str
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "currency": Setting(_currency, "Currency that costs are shown in (ISO 4217).", "USD"),
+    "per_usd": Setting(_number(0, above=True), "How many units of it one US dollar buys.", "1"),
+    "languages": Setting(_languages, "Languages the copy may be in.", '["en", "zh", "de", "fr"]'),
+    "database.url": Setting(
+        _text, "SQLAlchemy URL of the database, sqlite or postgresql.", "SQLite in .waremill/"
+    ),
+    "limits.budget": Setting(_number(0), "Most a run may spend, in the currency.", "none"),
+    "limits.deadline": Setting(_number(0, above=True), "Most minutes a run may take.", "none"),
+    "limits.error_rate": Setting(
+        _number(0, 1, above=True), "Share of failed items that pauses a run.", "0.2"
+    ),
+    "limits.concurrency": Setting(_whole(1), "Items worked on at once by one process.", "64"),
+    "limits.asks_again": Setting(
+        _whole(), "How often an invalid answer is asked for again before review.", "2"
+    ),
+    "prices.USE": Setting(
+        _price_table, "Price of a model by its `use`, for all aliases; as `price` below.", "known"
+    ),
+    "models.ALIAS.use": Setting(
+        _text, "Vendor and model, such as openai:gpt-4.1-mini, or local.", "required"
+    ),
+    "models.ALIAS.base_url": Setting(
+        _urls, "Address of a compatible server; several spread the load.", "the vendor's"
+    ),
+    "models.ALIAS.api_key_env": Setting(
+        _key_names, "Variables that hold the keys; none needed on loopback.", "the vendor's"
+    ),
+    "models.ALIAS.rpm": Setting(_whole(1), "Requests a minute the account allows.", "none"),
+    "models.ALIAS.tpm": Setting(_whole(1), "Tokens a minute the account allows.", "none"),
+    "models.ALIAS.concurrency": Setting(_whole(1), "Most calls in flight at once.", "adapts"),
+    "models.ALIAS.timeout": Setting(_number(0, above=True), "Seconds one attempt may take.", "120"),
+    "models.ALIAS.fallback": Setting(_texts, "Models to try when this one cannot.", "none"),
+    "models.ALIAS.headers": Setting(
+        _headers, "Extra HTTP headers; ${NAME} takes a variable's value.", "none"
+    ),
+    "models.ALIAS.proxy": Setting(_proxy, "Proxy to go through.", "HTTPS_PROXY"),
+    "models.ALIAS.price": Setting(
+        _price_table,
+        "{input, output, cached} per million tokens and per_call, in US dollars or in `currency`.",
+        "known",
+    ),
+    "models.ALIAS.structured": Setting(
+        _choice(*_STRUCTURED), f"How JSON is asked for: {', '.join(_STRUCTURED)}.", "auto"
+    ),
+    "models.ALIAS.temperature": Setting(_number(0, 2), "Sampling temperature.", "the model's"),
+    "models.ALIAS.top_p": Setting(
+        _number(0, 1, above=True), "Nucleus sampling's share of probability.", "the model's"
+    ),
+    "models.ALIAS.seed": Setting(_whole(), "Seed, where the vendor knows one.", "none"),
+    "models.ALIAS.stop": Setting(_stops, "Texts that end a reply.", "none"),
+    "models.ALIAS.effort": Setting(_text, "Reasoning effort, such as low or high.", "the model's"),
+}
+"""Every setting of `waremill.toml`. The reference is generated from it; ALIAS and USE stand for
+names the user picks."""

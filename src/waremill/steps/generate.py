@@ -1,0 +1,151 @@
+"""The `generate` step: render, call, parse, contract, the template's checks, re-ask.
+
+    - generate: {template: selling-points, per: target, model: writer, when: "category != 'Sample'"}
+
+A reply that breaks the contract or fails a check is asked again with the findings. What still
+fails after the last ask is kept with its findings, for a person to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from waremill import checks
+from waremill.checks import Draft
+from waremill.domain import Chat, Finding, Item, Target, is_missing
+from waremill.errors import ConfigError, Refused, Where
+from waremill.pipeline import BoundStep, Context, StepSettings
+from waremill.rules.document import suggestion
+from waremill.steps import Kit
+from waremill.templates import Extras, Prompt, Template, load_template
+
+
+def make(step: StepSettings, kit: Kit) -> BoundStep:
+    """Build the step: load its template, refuse settings it does not know."""
+    where = Where(step.file or None, line=step.line)
+    for key in step.settings:
+        if key != "template":
+            raise ConfigError(
+                f"generate has no setting “{key}”{suggestion(key, ('template',))}", where
+            )
+    if not isinstance(step.settings.get("template"), str):
+        raise ConfigError("generate needs a template", where)
+    template = load_template(kit.files, step.settings["template"])
+    if step.per != "target" and template.uses_target:
+        raise ConfigError(
+            f"the template “{template.name}” uses the target's language or market, so it cannot be "
+            f"made once per {step.per}; take these names out or write per: target",
+            where,
+        )
+    for name in template.checks:
+        if name not in checks.names():
+            raise ConfigError(
+                f"the template “{template.name}” asks for a check “{name}”"
+                f"{suggestion(name, checks.names())}",
+                where,
+            )
+    generation = Generation(template, step, kit)
+    return BoundStep(
+        step.name, step.kind, step.per, generation.generate,
+        model=step.model or kit.model, preview=generation.preview, fields=tuple(template.fields),
+        needs_target=template.uses_target,
+        provenance={"template": template.name, "version": template.version,
+                    "model": step.model or kit.model},
+    )  # fmt: skip
+
+
+class Generation:
+    """One template at work in one pipeline."""
+
+    def __init__(self, template: Template, step: StepSettings, kit: Kit) -> None:
+        self._template = template
+        self._step = step
+        self._kit = kit
+        self._model = step.model or kit.model
+
+    async def generate(self, item: Item, ctx: Context) -> dict[str, Any]:
+        """Make the template's fields for one item."""
+        values, target = self._view(item)
+        best: tuple[int, dict[str, Any], list[Finding]] | None = None
+        feedback: tuple[Finding, ...] = ()
+        previous: str | None = None
+        for ask in range(self._kit.asks):
+            extras = Extras(
+                key=item.product.key, feedback=feedback, previous=previous, attempt=max(ask, 1)
+            )
+            prompt = self._render(values, target, ctx.params, extras)
+            if prompt.skipped:
+                return {}
+            answer = await ctx.call(item, _chat(prompt), self._model)
+            if answer.response.outcome == "refused":
+                raise Refused(
+                    f"the model declined: {answer.response.text[:200] or 'no reason given'}",
+                    model=answer.model,
+                )
+            fields, findings = self._judge(answer.response.text, prompt, values, target)
+            errors = [finding for finding in findings if finding.severity == "error"]
+            if best is None or len(errors) < best[0] or (fields and not best[1]):
+                best = (len(errors), fields, findings)
+            if not errors:
+                break
+            feedback, previous = tuple(errors), answer.response.text
+        assert best is not None, "asks is at least 1"
+        ctx.report(item, best[2])
+        return best[1]
+
+    def preview(self, item: Item, params: Mapping[str, Any]) -> Chat | None:
+        """Give the first request an item would send; None when nothing is left to write."""
+        values, target = self._view(item)
+        prompt = self._render(values, target, params, Extras(key=item.product.key))
+        return None if prompt.skipped else _chat(prompt)
+
+    def _view(self, item: Item) -> tuple[Mapping[str, Any], Target | None]:
+        if self._step.per == "group" and item.group is not None:
+            return {**item.group.attributes, **item.fields}, None
+        values = item.values if item.fields else item.product.attributes
+        return values, item.target if self._step.per == "target" else None
+
+    def _render(
+        self,
+        values: Mapping[str, Any],
+        target: Target | None,
+        params: Mapping[str, Any],
+        extras: Extras,
+    ) -> Prompt:
+        template, rules = self._template, self._kit.rules
+        present = {
+            name: values[name] for name in template.fields if not is_missing(values.get(name))
+        }
+        category = values.get("category")
+        channel = rules.channels.get(target.channel) if target and target.channel else None
+        limits = {}
+        if channel is not None:
+            for name in template.fields:
+                if (rule := channel.rule(name, category)) is not None:
+                    limits[name] = rule
+        terms: list[tuple[str, str | None]] = []
+        if rules.glossary:
+            text = "\n".join(str(value) for value in values.values())
+            for term in rules.glossary.matching(text, target):
+                translation = term.translation(target) if target else None
+                if term.keep or translation is not None:
+                    terms.append((term.source, None if term.keep else translation))
+        extras = replace(extras, glossary=tuple(terms), channel=limits)
+        return template.render(values, target, params, present=present, extras=extras)
+
+    def _judge(
+        self, text: str, prompt: Prompt, values: Mapping[str, Any], target: Target | None
+    ) -> tuple[dict[str, Any], list[Finding]]:
+        fields, broken = prompt.contract.read(text)
+        if broken:
+            return fields, list(broken)
+        if not self._template.checks:
+            return fields, []
+        draft = Draft(fields, values, target, prompt.contract.fields, values.get("category"))
+        return fields, checks.run_checks(self._template.checks, draft, self._kit.rules)
+
+
+def _chat(prompt: Prompt) -> Chat:
+    return Chat(prompt.messages, prompt.contract.max_tokens, prompt.contract.schema)

@@ -1,0 +1,75 @@
+"""What past calls and answers say: reply lengths, latencies, bytes a token, asks an item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from waremill.store.tables import answers, calls, runs
+
+RECENT = 20_000
+"""Calls looked back at; older ones say little about today's model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Means over the recent complete replies of a step and model; lengths in tokens, seconds."""
+
+    calls: int
+    output: float
+    output_squared: float
+    latency: float
+    asks: float
+    cached_share: float
+
+
+def past_calls(conn: Connection, pipeline: str, step: str, model: str) -> Past | None:
+    """Say how a pipeline's step did on a model lately; None when it never ran there."""
+    recent = (
+        select(calls)
+        .join(runs, runs.c.id == calls.c.run_id)
+        .where(runs.c.pipeline == pipeline, calls.c.step == step, calls.c.model == model,
+               calls.c.outcome.in_(("complete", "truncated")))
+        .order_by(calls.c.id.desc())
+        .limit(RECENT)
+        .subquery()
+    )  # fmt: skip
+    row = conn.execute(
+        select(
+            func.count(), func.avg(recent.c.output), func.avg(recent.c.output * recent.c.output),
+            func.avg(recent.c.latency), func.count(recent.c.item_id.distinct()),
+            func.sum(recent.c.cached), func.sum(recent.c.input),
+        )
+    ).one()  # fmt: skip
+    number, output, squared, latency, asked, cached, total = row
+    if not number:
+        return None
+    return Past(
+        int(number), float(output), float(squared), float(latency),
+        number / max(asked, 1), float(cached or 0) / max(float(total or 0), 1.0),
+    )  # fmt: skip
+
+
+def bytes_per_token(conn: Connection, identity: str) -> float | None:
+    """Say how many request bytes made one input token on a model lately; None when unknown."""
+    recent = (
+        select(answers.c.request_bytes, answers.c.input)
+        .where(answers.c.model == identity, answers.c.input > 0)
+        .order_by(answers.c.id.desc())
+        .limit(RECENT)
+        .subquery()
+    )
+    size, tokens = conn.execute(
+        select(func.sum(recent.c.request_bytes), func.sum(recent.c.input))
+    ).one()
+    return float(size) / float(tokens) if tokens else None
+
+
+def known_answers(conn: Connection, hashes: list[bytes]) -> set[bytes]:
+    """Say which requests were answered before."""
+    found: set[bytes] = set()
+    for start in range(0, len(hashes), 500):
+        some = hashes[start : start + 500]
+        found.update(conn.execute(select(answers.c.hash).where(answers.c.hash.in_(some))).scalars())
+    return found

@@ -1,0 +1,13 @@
+"""Alembic's entry: runs the migrations on the connection the store hands in."""
+
+from alembic import context
+
+from waremill.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=False,
+    render_as_batch=True,
+)
+context.run_migrations()

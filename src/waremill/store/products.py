@@ -1,0 +1,351 @@
+"""Products in and out of the database: upsert by key with a content hash, groups, pages.
+
+A product's old version is archived when it changes, since items pin the version they worked on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from waremill.domain import Product, is_missing
+from waremill.errors import Conflict, NotFound
+from waremill.store.tables import AnyRow, catalogs, dumps, items, product_versions, products
+
+KEYS_A_QUERY = 500
+"""Keys looked up at once: SQLite's parameter limit is 999 in old builds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """A named set of products; `columns` are in the order they first appeared."""
+
+    id: int
+    name: str
+    key_column: str | None
+    group_column: str | None
+    columns: tuple[str, ...]
+    sheet: str | None = None
+    source: str | None = None
+    imports: int = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What an import did, by product."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    repeated: int = 0
+    groups: set[str] = field(default_factory=set, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewProduct:
+    """One product to import: its key, its group's key, its place in the source."""
+
+    key: str
+    group: str | None
+    position: int
+    attributes: dict[str, Any]
+
+
+def content_version(attributes: Mapping[str, Any]) -> int:
+    """Hash attributes to a signed 64-bit version; order of names does not matter."""
+    body = orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS)
+    return int.from_bytes(blake2b(body, digest_size=8).digest(), "big", signed=True)
+
+
+def list_catalogs(conn: Connection) -> list[Catalog]:
+    """Give all catalogues by name."""
+    rows = conn.execute(select(catalogs).order_by(catalogs.c.name))
+    return [_catalog(row) for row in rows]
+
+
+def find_catalog(conn: Connection, name: str | None) -> Catalog:
+    """Find a catalogue by name; None means the only one."""
+    known = list_catalogs(conn)
+    if name is None:
+        if len(known) == 1:
+            return known[0]
+        if not known:
+            raise NotFound("there is no catalogue yet; import a file first")
+        names = ", ".join(catalog.name for catalog in known)
+        raise NotFound(f"there are several catalogues ({names}); name one with --catalog")
+    for catalog in known:
+        if catalog.name == name:
+            return catalog
+    names = ", ".join(catalog.name for catalog in known) or "none"
+    raise NotFound(f"there is no catalogue “{name}”; there are: {names}")
+
+
+def _catalog(row: AnyRow) -> Catalog:
+    return Catalog(
+        row.id, row.name, row.key_column, row.group_column,
+        tuple(orjson.loads(row.columns)), row.sheet, row.source, row.imports,
+    )  # fmt: skip
+
+
+def save_catalog(conn: Connection, wanted: Catalog) -> Catalog:
+    """Create a catalogue or widen its columns, and number the import; the key column cannot change."""
+    row = conn.execute(select(catalogs).where(catalogs.c.name == wanted.name)).one_or_none()
+    if row is None:
+        conn.execute(
+            insert(catalogs).values(
+                name=wanted.name, key_column=wanted.key_column, group_column=wanted.group_column,
+                columns=dumps(wanted.columns), source=wanted.source, sheet=wanted.sheet,
+                imports=1, created_at=time.time(),
+            )
+        )  # fmt: skip
+        return find_catalog(conn, wanted.name)
+    known = _catalog(row)
+    if known.key_column != wanted.key_column:
+        raise Conflict(
+            f"the catalogue “{known.name}” is keyed by {_named(known.key_column)}, not by "
+            f"{_named(wanted.key_column)}; give --key {known.key_column or '…'} or another --catalog"
+        )
+    columns = tuple(dict.fromkeys((*known.columns, *wanted.columns)))
+    group = wanted.group_column or known.group_column
+    conn.execute(
+        update(catalogs)
+        .where(catalogs.c.id == known.id)
+        .values(columns=dumps(columns), group_column=group, source=wanted.source,
+                sheet=wanted.sheet, imports=known.imports + 1)
+    )  # fmt: skip
+    return find_catalog(conn, wanted.name)
+
+
+def _named(column: str | None) -> str:
+    return f"“{column}”" if column else "sheet and row"
+
+
+def count_where(conn: Connection, catalog_id: int, where: ColumnElement[bool] | None) -> int:
+    """Count the products a condition picks."""
+    query = chosen(catalog_id, where).with_only_columns(products.c.id).subquery()
+    return int(conn.execute(select(func.count()).select_from(query)).scalar_one())
+
+
+def upsert(
+    conn: Connection,
+    catalog: Catalog,
+    columns: Sequence[str],
+    rows: Sequence[NewProduct],
+    counts: Counts,
+) -> None:
+    """Insert new products and update changed ones, by key.
+
+    Columns absent from `columns` keep the values they had. Of two rows with one key in a batch the
+    later wins. `counts` is added to, with the groups that were touched.
+    """
+    fresh = {row.key: row for row in rows}
+    counts.repeated += len(rows) - len(fresh)
+    covered = set(columns)
+    existing = _existing(conn, catalog.id, list(fresh), is_group=False)
+    groups = _group_ids(conn, catalog, [row.group for row in fresh.values() if row.group])
+    added: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    archived: list[dict[str, Any]] = []
+    seen: list[dict[str, Any]] = []
+    for key, row in fresh.items():
+        old = existing.get(key)
+        group_id = groups[row.group] if row.group else None
+        attributes = {
+            name: value for name, value in row.attributes.items() if not is_missing(value)
+        }
+        if old is None:
+            added.append(_row(catalog, row, group_id, attributes))
+            counts.new += 1
+        else:
+            kept = {n: v for n, v in old.attributes.items() if n not in covered}
+            merged = {**kept, **attributes} if kept else attributes
+            version = content_version(merged)
+            again = old.import_number == catalog.imports
+            counts.repeated += again
+            seen.append({"b_id": old.id, "import_number": catalog.imports,
+                         "position": row.position})  # fmt: skip
+            if version == old.version and old.group_id == group_id:
+                counts.unchanged += not again
+                continue
+            counts.changed += not again
+            changed.append({"b_id": old.id, "version": version, "attributes": merged,
+                            "group_id": group_id})  # fmt: skip
+            if version != old.version:
+                archived.append({"product_id": old.id, "version": old.version,
+                                 "attributes": old.attributes})  # fmt: skip
+        if row.group:
+            counts.groups.add(row.group)
+    if added:
+        conn.execute(insert(products), added)
+    if changed:
+        _archive(conn, archived)
+        _update(conn, changed)
+    if seen:
+        _update(conn, seen)
+
+
+def _row(
+    catalog: Catalog, row: NewProduct, group_id: int | None, attributes: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "catalog_id": catalog.id, "is_group": False, "key": row.key, "group_id": group_id,
+        "version": content_version(attributes), "position": row.position,
+        "import_number": catalog.imports, "attributes": attributes,
+    }  # fmt: skip
+
+
+def _existing(
+    conn: Connection, catalog_id: int, keys: Sequence[str], *, is_group: bool
+) -> dict[str, AnyRow]:
+    found: dict[str, AnyRow] = {}
+    columns = (products.c.id, products.c.key, products.c.version, products.c.group_id,
+               products.c.import_number, products.c.attributes)  # fmt: skip
+    for start in range(0, len(keys), KEYS_A_QUERY):
+        some = keys[start : start + KEYS_A_QUERY]
+        query = select(*columns).where(
+            products.c.catalog_id == catalog_id,
+            products.c.is_group.is_(is_group),
+            products.c.key.in_(some),
+        )
+        found.update((row.key, row) for row in conn.execute(query))
+    return found
+
+
+def _update(conn: Connection, rows: list[dict[str, Any]]) -> None:
+    """Update products by `b_id`; the other names of each row are the columns set."""
+    names = [name for name in rows[0] if name != "b_id"]
+    conn.execute(
+        update(products)
+        .where(products.c.id == bindparam("b_id"))
+        .values({name: bindparam(name) for name in names}),
+        rows,
+    )
+
+
+def _archive(conn: Connection, versions: list[dict[str, Any]]) -> None:
+    """Keep old versions where any item may still need them."""
+    if not versions or conn.execute(select(items.c.id).limit(1)).first() is None:
+        return
+    if conn.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as upsert_into
+    else:
+        from sqlalchemy.dialects.postgresql import (  # type: ignore[assignment]
+            insert as upsert_into,
+        )
+    conn.execute(upsert_into(product_versions).on_conflict_do_nothing(), versions)
+
+
+def _group_ids(conn: Connection, catalog: Catalog, keys: Iterable[str]) -> dict[str, int]:
+    wanted = list(dict.fromkeys(keys))
+    if not wanted:
+        return {}
+    found = {k: row.id for k, row in _existing(conn, catalog.id, wanted, is_group=True).items()}
+    missing = [key for key in wanted if key not in found]
+    if missing:
+        conn.execute(
+            insert(products),
+            [
+                {"catalog_id": catalog.id, "is_group": True, "key": key, "group_id": None,
+                 "version": 0, "position": 0, "import_number": catalog.imports, "attributes": {}}
+                for key in missing
+            ],
+        )  # fmt: skip
+        fresh = _existing(conn, catalog.id, missing, is_group=True)
+        found.update((key, row.id) for key, row in fresh.items())
+    return found
+
+
+def refresh_groups(conn: Connection, catalog: Catalog, keys: Iterable[str]) -> None:
+    """Make the merged view of each group anew from its members.
+
+    A value all members share stays as it is; values that differ become a list in members' order.
+    """
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), KEYS_A_QUERY):
+        groups = _existing(conn, catalog.id, wanted[start : start + KEYS_A_QUERY], is_group=True)
+        by_id = {row.id: row for row in groups.values()}
+        members: dict[int, list[dict[str, Any]]] = {}
+        query = (
+            select(products.c.group_id, products.c.attributes)
+            .where(products.c.group_id.in_(by_id), products.c.is_group.is_(False))
+            .order_by(products.c.group_id, products.c.position, products.c.id)
+        )
+        for row in conn.execute(query):
+            members.setdefault(row.group_id, []).append(row.attributes)
+        changed, archived = [], []
+        for group_id, row in by_id.items():
+            attributes = merge_members(members.get(group_id, []))
+            version = content_version(attributes)
+            if version != row.version:
+                changed.append({"b_id": group_id, "version": version, "attributes": attributes,
+                                "group_id": None})  # fmt: skip
+                if row.version:
+                    archived.append({"product_id": group_id, "version": row.version,
+                                     "attributes": row.attributes})  # fmt: skip
+        if changed:
+            _archive(conn, archived)
+            _update(conn, changed)
+
+
+def merge_members(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Merge members' attributes: one shared value, or the list of distinct ones."""
+    merged: dict[str, list[Any]] = {}
+    for member in members:
+        for name, value in member.items():
+            for one in value if isinstance(value, list) else [value]:
+                seen = merged.setdefault(name, [])
+                if one not in seen:
+                    seen.append(one)
+    return {name: seen[0] if len(seen) == 1 else seen for name, seen in merged.items()}
+
+
+def chosen(
+    catalog_id: int, where: ColumnElement[bool] | None = None, *, groups: bool = False
+) -> Select[Any]:
+    """Select a catalogue's products (or its groups) that a condition picks."""
+    query = select(products).where(
+        products.c.catalog_id == catalog_id, products.c.is_group.is_(groups)
+    )
+    return query if where is None else query.where(where)
+
+
+def pages(conn: Connection, query: Select[Any], size: int = 1000) -> Iterator[list[Product]]:
+    """Read a query over `products` in pages, streaming."""
+    result = conn.execution_options(yield_per=size).execute(query)
+    for part in result.partitions(size):
+        yield [as_product(row) for row in part]
+
+
+def as_product(row: AnyRow) -> Product:
+    """Make a product of a row of `products`."""
+    return Product(row.id, row.key, row.attributes, row.version, None, row.position)
+
+
+def widen_catalog(conn: Connection, catalog: Catalog, columns: Sequence[str]) -> None:
+    """Add columns a source named only after its first rows."""
+    known = find_catalog(conn, catalog.name).columns
+    merged = tuple(dict.fromkeys((*known, *columns)))
+    if merged != known:
+        conn.execute(
+            update(catalogs).where(catalogs.c.id == catalog.id).values(columns=dumps(merged))
+        )
+
+
+def group_of(conn: Connection, group_id: int) -> Product:
+    """Give the merged view of a group."""
+    return as_product(conn.execute(select(products).where(products.c.id == group_id)).one())

@@ -1,0 +1,210 @@
+"""What a run came to: sums, groups, and its items with their results in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, func, select
+
+from waremill.store.tables import answers, calls, current, items, products, results, reviews
+
+PAGE = 1000
+LATENCIES = 20_000
+"""Latencies read for percentiles; more are thinned out evenly."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedItem:
+    """An item with its product and what its steps made, in their order."""
+
+    id: int
+    key: str
+    target: str
+    state: str
+    attributes: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    findings: list[dict[str, Any]]
+    list_cost: int | None
+    paid: int | None
+    latency: float | None
+    error: Mapping[str, Any] | None
+    provenance: Mapping[str, Mapping[str, Any]]
+    """By field: the template, its version, the model, the answers."""
+    by_step: Mapping[str, Mapping[str, Any]]
+    """What each step made, so that two steps may use one field name."""
+    product_id: int
+
+
+def item_pages(
+    conn: Connection, run_id: int, states: Sequence[str] | None = None, size: int = PAGE
+) -> Iterator[list[FinishedItem]]:
+    """Read a run's items in order, in pages of flat size."""
+    after = 0
+    while page := item_page(conn, run_id, after, states, size):
+        after = page[-1].id
+        yield page
+
+
+def item_page(
+    conn: Connection, run_id: int, after: int, states: Sequence[str] | None = None, size: int = PAGE
+) -> list[FinishedItem]:
+    """Read the page of a run's items whose ids follow `after`."""
+    query = (
+        select(items, products.c.key, products.c.attributes)
+        .join(products, products.c.id == items.c.product_id)
+        .where(items.c.run_id == run_id, items.c.id > after)
+        .order_by(items.c.id)
+        .limit(size)
+    )
+    if states is not None:
+        query = query.where(items.c.state.in_(states))
+    rows = conn.execute(query).all()
+    made = _results(conn, [row.source_id or row.id for row in rows])
+    finished = []
+    for row in rows:
+        fields: dict[str, Any] = {}
+        findings: list[dict[str, Any]] = []
+        provenance: dict[str, Mapping[str, Any]] = {}
+        by_step: dict[str, Mapping[str, Any]] = {}
+        for result in made.get(row.source_id or row.id, []):
+            values = orjson.loads(result["values"])
+            fields.update(values)
+            by_step[result["step"]] = {**by_step.get(result["step"], {}), **values}
+            if result["findings"]:
+                findings += orjson.loads(result["findings"])
+            if result["provenance"]:
+                origin = {
+                    **orjson.loads(result["provenance"]),
+                    "replayed": row.source_id is not None,
+                }
+                provenance.update(dict.fromkeys(values, origin))
+        finished.append(
+            FinishedItem(
+                row.id, row.key, row.target, row.state, row.attributes, fields, findings,
+                row.list_cost, row.paid, row.latency, orjson.loads(row.error) if row.error else None,
+                provenance, by_step, row.product_id,
+            )
+        )  # fmt: skip
+    return finished
+
+
+def _results(conn: Connection, item_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for start in range(0, len(item_ids), 500):
+        some = item_ids[start : start + 500]
+        query = (
+            select(
+                results.c.item_id,
+                results.c.step,
+                results.c["values"],
+                results.c.findings,
+                results.c.provenance,
+            )
+            .where(results.c.item_id.in_(some))
+            .order_by(results.c.id)
+        )
+        for row in conn.execute(query).mappings():
+            found.setdefault(row["item_id"], []).append(dict(row))
+    return found
+
+
+def by_target(conn: Connection, run_id: int) -> list[dict[str, Any]]:
+    """Sum a run's items by target and state: items, paid, list cost, items without a price."""
+    query = (
+        select(
+            items.c.target, items.c.state, func.count().label("items"),
+            func.sum(items.c.paid).label("paid"), func.sum(items.c.list_cost).label("list_cost"),
+            func.sum(items.c.latency).label("latency"),
+            func.count(items.c.source_id).label("linked"),
+        )
+        .where(items.c.run_id == run_id)
+        .group_by(items.c.target, items.c.state)
+        .order_by(items.c.target)
+    )  # fmt: skip
+    return [_plain(dict(row)) for row in conn.execute(query).mappings()]
+
+
+def by_model(conn: Connection, run_id: int) -> list[dict[str, Any]]:
+    """Sum a run's calls by model and outcome: attempts, tokens, paid, list cost, seconds."""
+    query = (
+        select(
+            calls.c.model, calls.c.outcome, func.count().label("calls"),
+            func.sum(calls.c.input).label("input"), func.sum(calls.c.cached).label("cached"),
+            func.sum(calls.c.output).label("output"),
+            func.sum(calls.c.reasoning).label("reasoning"), func.sum(calls.c.paid).label("paid"),
+            func.sum(calls.c.list_cost).label("list_cost"),
+            func.count(calls.c.list_cost).label("priced"), func.avg(calls.c.latency).label("latency"),
+        )
+        .where(calls.c.run_id == run_id)
+        .group_by(calls.c.model, calls.c.outcome)
+        .order_by(calls.c.model, calls.c.outcome)
+    )  # fmt: skip
+    return [_plain(dict(row)) for row in conn.execute(query).mappings()]
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Make PostgreSQL's decimals plain numbers."""
+    return {
+        name: (int(value) if value == value.to_integral_value() else float(value))
+        if isinstance(value, Decimal)
+        else value
+        for name, value in row.items()
+    }
+
+
+def latencies(conn: Connection, run_id: int) -> list[float]:
+    """Give the latencies of a run's complete replies, sorted, in seconds."""
+    done = (calls.c.run_id == run_id, calls.c.outcome.in_(("complete", "truncated", "refused")))
+    number = conn.execute(select(func.count()).select_from(calls).where(*done)).scalar_one()
+    query = select(calls.c.latency).where(*done)
+    if number > LATENCIES:
+        query = query.where(calls.c.id % (number // LATENCIES + 1) == 0)
+    return sorted(conn.execute(query).scalars())
+
+
+def count_products(conn: Connection, run_id: int) -> int:
+    """Count the different products (or groups) of a run's items."""
+    query = select(func.count(items.c.product_id.distinct())).where(items.c.run_id == run_id)
+    return int(conn.execute(query).scalar_one())
+
+
+def product_costs(
+    conn: Connection, run_id: int, limit: int = 5000
+) -> list[tuple[int, float, float]]:
+    """Give (product id, list cost, seconds) of finished products, all targets together."""
+    query = (
+        select(
+            items.c.product_id, func.sum(items.c.list_cost), func.sum(items.c.latency)
+        )
+        .where(items.c.run_id == run_id, items.c.state != "pending",
+               items.c.list_cost.is_not(None))
+        .group_by(items.c.product_id)
+        .limit(limit)
+    )  # fmt: skip
+    return [(int(a), float(b), float(c or 0)) for a, b, c in conn.execute(query)]
+
+
+def find_answer(conn: Connection, digest: bytes) -> Mapping[str, Any] | None:
+    """Give an answer by its request's hash."""
+    row = conn.execute(select(answers).where(answers.c.hash == digest)).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
+def count_reviews(conn: Connection, run_id: int) -> int:
+    """Count the verdicts on a run's items."""
+    query = select(func.count()).select_from(reviews).join(items, items.c.id == reviews.c.item_id)
+    return int(conn.execute(query.where(items.c.run_id == run_id)).scalar_one())
+
+
+def current_values(conn: Connection, product_id: int, target: str) -> dict[str, Any]:
+    """Give a product's newest generated fields for a target."""
+    query = (
+        select(current.c.field, results.c["values"])
+        .join(results, results.c.id == current.c.result_id)
+        .where(current.c.product_id == product_id, current.c.target == target)
+    )
+    return {row[0]: orjson.loads(row[1]).get(row[0]) for row in conn.execute(query)}
