@@ -11,6 +11,7 @@ import pytest
 
 from waremill.domain import Price
 from waremill.errors import ConfigError
+from waremill.providers import vendors
 from waremill.settings import (
     SETTINGS,
     VARIABLES,
@@ -116,6 +117,16 @@ def test_a_missing_key_does_not_stop_loading_and_is_named(tmp_path: Path) -> Non
     assert settings.missing_keys("writer") == ("WRITER_KEY_2", "GATE_TOKEN")
     assert settings.missing_keys("qwen") == ("DASHSCOPE_API_KEY",)
     assert "X-Gate" not in settings.model("writer").headers
+
+
+@pytest.mark.parametrize("vendor", sorted({*VENDORS, *vendors()}))
+def test_a_model_may_name_every_vendor_that_a_provider_serves(tmp_path: Path, vendor: str) -> None:
+    settings = load(
+        tmp_path, f'[models.m]\nuse = "{vendor}:one"\napi_key_env = "MY_KEY"', MY_KEY="k"
+    )
+    assert settings.model("m").vendor == vendor
+    assert settings.model("m").keys == ("k",)
+    assert vendor in vendors()
 
 
 @pytest.mark.parametrize("vendor", [name for name, keys in VENDORS.items() if keys])

@@ -20,6 +20,7 @@ from waremill.app.working import OnStart, owner_is_dead, review_condition, thaw,
 from waremill.catalog.publishers import publisher_for
 from waremill.domain import Product
 from waremill.errors import Conflict, NotFound
+from waremill.providers.local import fetch_weights_from
 from waremill.runs.estimate import Estimate
 from waremill.runs.plan import plan_run, ranked
 from waremill.runs.work import Ended, Worker
@@ -29,13 +30,17 @@ from waremill.store import runs as store_runs
 from waremill.store.database import Database, migrate
 from waremill.store.products import Catalog
 from waremill.store.runs import Run
+from waremill.weights import HUGGING_FACE, default_folder
 
 
 class Workspace:
     """An open workspace; use it as an async context manager.
 
     Every method raises a `UserError` for what the user must fix, and nothing is started then.
+    `on_download` is called with (bytes so far, bytes in all) while a model's file is fetched.
     """
+
+    on_download: Callable[[int, int], None] | None = None
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -43,6 +48,12 @@ class Workspace:
         self._workers: list[Worker] = []
 
     async def __aenter__(self) -> Self:
+        fetch_weights_from(
+            folder=self.settings.models_folder or default_folder(),
+            hub=self.settings.hub or HUGGING_FACE,
+            root=self.settings.root,
+            progress=self.on_download,
+        )
         self._database = Database(self.settings.database)
         migrate(self._database)
         return self

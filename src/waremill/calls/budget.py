@@ -38,6 +38,8 @@ class Budget:
                         self.available += size
                         break
                 else:
+                    if amount <= self.available:  # a call was settled while we asked
+                        break
                     if not self._reserved:
                         raise LimitReached(
                             "the budget does not cover the next call", limit="budget"

@@ -14,7 +14,15 @@ from waremill.calls.limiter import Limiter
 from waremill.calls.rate import Rate
 from waremill.calls.request import canonical, request_hash
 from waremill.domain import Answer, Chat, Emit, Model, Price, Provider, Response, Usage
-from waremill.errors import AccessDenied, ProviderError, RateLimited, Rejected, Transient
+from waremill.errors import (
+    AccessDenied,
+    ProviderError,
+    RateLimited,
+    Refused,
+    Rejected,
+    Transient,
+    Unavailable,
+)
 from waremill.store.journal import Journal, Record
 
 ATTEMPTS = 6
@@ -76,31 +84,43 @@ class Caller:
         Goes through the model's fallbacks when its endpoint stays unavailable. Raises the last
         ProviderError, or LimitReached when the budget is used up.
         """
-        first = self._endpoints[alias]
-        if request.options != first.model.options and not request.options:
-            request = replace(request, options=first.model.options)
-        body = canonical(request)
-        chain = [first, *(self._endpoints[name] for name in first.model.fallback)]
+        chain = self._chain(alias)
+        asked = [_configured(request, endpoint.model) for endpoint in chain]
+        bodies = [canonical(one) for one in asked]
         if len(chain) > 1:
-            for endpoint in chain:
+            for endpoint, body in zip(chain, bodies, strict=True):
                 digest = request_hash(endpoint.provider.identity, body)
                 if (row := await self._journal.find(digest)) is not None:
                     return _answer(row, replayed=True)
         for position, endpoint in enumerate(chain):
             try:
-                return await self._coalesced(endpoint, request, body, sender, emit)
+                return await self._coalesced(
+                    endpoint, asked[position], bodies[position], sender, emit
+                )
             except Transient:
                 if position == len(chain) - 1:
                     raise
         raise AssertionError("a chain has at least one model")
 
+    def _chain(self, alias: str) -> list[Endpoint]:
+        """Give a model and its fallbacks, and theirs, each once."""
+        names = [alias]
+        for name in names:
+            names += (one for one in self._endpoints[name].model.fallback if one not in names)
+        return [self._endpoints[name] for name in names]
+
     async def _coalesced(
         self, endpoint: Endpoint, request: Chat, body: bytes, sender: Sender, emit: Emit | None
     ) -> Answer:
         digest = request_hash(endpoint.provider.identity, body)
-        flying = self._flying.get(digest)
-        if flying is not None:
-            return replace(await asyncio.shield(flying), replayed=True)
+        while (flying := self._flying.get(digest)) is not None:
+            try:
+                return replace(await asyncio.shield(flying), replayed=True)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not flying.cancelled() or (task is not None and task.cancelling()):
+                    raise
+                # Whoever asked was cancelled, not we: look again, and ask if nobody else does.
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._flying[digest] = future
         try:
@@ -155,6 +175,8 @@ class Caller:
                 except BaseException:
                     endpoint.limiter.left()
                     kept = 0
+                    record = self._record(endpoint, digest, sender, attempt, wall)
+                    self._journal.add("calls", [{**record, "outcome": "cancelled"}])
                     raise
                 else:
                     record = self._record(endpoint, digest, sender, attempt, wall)
@@ -187,7 +209,7 @@ class Caller:
             endpoint.limiter.left()
         charged = error.status is not None and error.status != 200
         record.update(
-            outcome=_OUTCOMES.get(type(error), "refused"), status=error.status,
+            outcome=_OUTCOMES.get(type(error), "unavailable"), status=error.status,
             request_id=error.request_id, error=str(error)[:500], paid=0 if charged else None,
         )  # fmt: skip
         self._journal.add("calls", [record])
@@ -232,6 +254,8 @@ class Caller:
 
 _OUTCOMES: dict[type[ProviderError], str] = {
     RateLimited: "rate_limited",
+    Unavailable: "unavailable",
+    Refused: "refused",
     Rejected: "rejected",
     AccessDenied: "denied",
 }
@@ -240,6 +264,13 @@ _OUTCOMES: dict[type[ProviderError], str] = {
 def error_was_sent(error: ProviderError) -> bool:
     """Say whether a failed request may have reached the endpoint, so that it may be charged."""
     return bool(getattr(error, "sent", True))
+
+
+def _configured(request: Chat, model: Model) -> Chat:
+    """Give a request the sampling settings its model is configured with, unless it has its own."""
+    if request.options or not model.options:
+        return request
+    return replace(request, options=model.options)
 
 
 def _backoff(attempt: int) -> float:

@@ -46,8 +46,7 @@ class Limiter:
                 raise
         else:
             self.flying += 1
-        wait = self._closed_until - self._clock()
-        if wait > 0:
+        while (wait := self._closed_until - self._clock()) > 0:
             try:
                 await asyncio.sleep(wait)
             except asyncio.CancelledError:

@@ -70,7 +70,9 @@ def with_workspace(folder: str | None, as_json: bool, work: Work) -> int:
 
     def start() -> int | None:
         async def inside() -> int | None:
-            async with open_workspace(folder) as workspace:
+            opened = open_workspace(folder)
+            opened.on_download = _download
+            async with opened as workspace:
                 with _signals(workspace):
                     return await work(workspace)
 
@@ -86,6 +88,16 @@ def _loop(work: Coroutine[Any, Any, int | None]) -> int | None:
         return asyncio.run(work)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
+
+
+def _download(done: int, total: int) -> None:
+    """Show how much of a model's file is here, a line each 5 % where stderr is no terminal."""
+    share = done / total if total else 1.0
+    text = f"fetching the model: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+    if sys.stderr.isatty():
+        click.echo(f"\r{text}", nl=done >= total, err=True)
+    elif done >= total or int(share * 20) != int(max(done - 1_048_576, 0) / max(total, 1) * 20):
+        click.echo(text, err=True)
 
 
 @contextlib.contextmanager

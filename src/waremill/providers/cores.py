@@ -15,7 +15,7 @@ def physical_cores() -> int:
     """Count the physical cores open to this process, at least one.
 
     Two hardware threads of one core share its arithmetic units, so counting both slows a model
-    down. On Linux the CPU affinity and the control group's quota count; on macOS only the fast cores do.
+    down. On Linux the CPU affinity and the control group's quota count, on macOS the fast cores.
     """
     if sys.platform == "darwin":
         return _macos() or os.cpu_count() or 1

@@ -1,8 +1,8 @@
 """The embedded model: llama.cpp's server inside this process, through `xllamacpp`.
 
 One engine serves every alias with the same weights. It is loaded by the first request, works on a
-few requests at once (slots), and is freed when its last provider closes. Must not fetch files itself
-(`weights` does, where it was told to by `fetch_weights_from`) and must not look at prices or retries.
+few requests at once (slots), and is freed when its last provider closes. Must not fetch files
+itself (`weights` does, where `fetch_weights_from` told it to) and must not price or retry.
 
 llama.cpp also listens on a port of loopback, which only token counting uses; a random key of this
 process guards it. While weights are mapped (0.5 to 1 s) the binding keeps Python's global lock, so
@@ -15,11 +15,9 @@ import asyncio
 import http.client
 import os
 import secrets
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,6 +40,7 @@ SLOT_TOKENS = 4096
 
 _VARIED_TEMPERATURE = 0.7
 _SILENT = -1
+_CLOSED = "the embedded model was closed before its reply was whole"
 # Compact JSON: a small model otherwise pretty-prints, at an eighth more tokens. What the grammar
 # engine does not know in a schema is left to the output contract instead of refused.
 _GUIDANCE = {
@@ -85,8 +84,9 @@ class LocalModel:
     """A provider whose model runs in this process.
 
     Replies are greedy unless the model's options say otherwise; where several samples or a new
-    take are asked for, the temperature is 0.7 then, and the seed differs from sample to sample. The
-    model's `timeout` does not apply: a request waits for a slot as long as it takes.
+    take are asked for, the temperature is 0.7 then, and the seed differs from sample to sample. A
+    schema becomes a grammar; one that no grammar can be made of leaves the reply free. The model's
+    `timeout` does not apply: a request waits for a slot as long as it takes.
     """
 
     def __init__(self, model: Model) -> None:
@@ -225,13 +225,18 @@ class _Engine:
         """Run one request in a slot's thread, as soon as one is free."""
         loop = asyncio.get_running_loop()
         # Pieces are queued before the result is, so they are all out when the caller goes on.
-        call = _Call(None if emit is None else partial(loop.call_soon_threadsafe, emit))
+        call = _Call(emit and (lambda piece: loop.call_soon_threadsafe(emit, piece)))
         self._calls.add(call)
         try:
             await loop.run_in_executor(self._pool, call.run, self._server, body)
         except asyncio.CancelledError:
             call.stopped = True
-            raise
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise Unavailable(_CLOSED) from None  # closing the engine cancelled what was queued
+        except RuntimeError as error:  # the pool takes nothing any more
+            raise Unavailable(_CLOSED) from error
         finally:
             self._calls.discard(call)
         return call.response(self._name)
@@ -293,7 +298,7 @@ class _Call:
         self._usage = chunk.get("usage") or self._usage
         for choice in chunk.get("choices", ()):
             self._finish = choice.get("finish_reason") or self._finish
-            piece = choice.get("delta", {}).get("content")
+            piece = (choice.get("delta") or {}).get("content")
             if piece:
                 self._pieces.append(piece)
                 if self._emit is not None and not self.stopped:
@@ -306,7 +311,7 @@ class _Call:
         if self._error is not None:
             raise _provider_error(self._error)
         if self._finish is None or self._usage is None:
-            raise Unavailable("the embedded model was closed before its reply was whole")
+            raise Unavailable(_CLOSED)
         details = self._usage.get("prompt_tokens_details") or {}
         return Response(
             text="".join(self._pieces),

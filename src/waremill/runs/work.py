@@ -47,6 +47,7 @@ class Trace:
     priced: bool = True
     request: int = 0
     answers: list[str] = field(default_factory=list)
+    rows: list[Record] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -211,7 +212,7 @@ class Worker:
             trace = Trace(item)
             self._traces[item.id] = trace
             try:
-                rows = await self._run_steps(item, trace)
+                await self._run_steps(item, trace)
             except Exception as error:
                 decision = decide(error, attempt)
                 if isinstance(decision, Retry) and self._stop is None:
@@ -219,16 +220,15 @@ class Worker:
                     continue
                 self._escaped(item, trace, error, decision, attempt)
             else:
-                self._finished(item, trace, rows, attempt, time.monotonic() - started)
+                self._finished(item, trace, attempt, time.monotonic() - started)
             finally:
                 self._traces.pop(item.id, None)
             break
         if self._journal.backlog > BACKLOG:
             await self._journal.committed()
 
-    async def _run_steps(self, item: Item, trace: Trace) -> list[Record]:
+    async def _run_steps(self, item: Item, trace: Trace) -> None:
         fields: dict[str, Any] = {}
-        rows: list[Record] = []
         for step in self._steps:
             if step.when is not None and not step.when({**item.product.attributes, **fields}):
                 continue
@@ -244,21 +244,18 @@ class Worker:
             if step.per == "group" and item.group is not None:
                 place = item.group.id
             target = str(item.target) if step.per == "target" and item.target else ""
-            rows.append(
+            trace.rows.append(
                 result_row(
                     (item.id, place, target), step.name, made,
                     findings=dumps([f.as_json() for f in findings]) if findings else None,
                     provenance=dumps({**step.provenance, "answers": trace.answers[asked:]}),
                 )
             )  # fmt: skip
-        return rows
 
-    def _finished(
-        self, item: Item, trace: Trace, rows: list[Record], attempt: int, seconds: float
-    ) -> None:
+    def _finished(self, item: Item, trace: Trace, attempt: int, seconds: float) -> None:
         errors = sum(finding.severity == "error" for finding in trace.findings)
         state = "review" if errors else "ready"
-        self._journal.add("results", rows)
+        self._journal.add("results", trace.rows)
         self._journal.add("items", [_ending(trace, state, attempt, seconds, None)])
         self.tally.move(state)
         self._rules.succeeded()
@@ -279,11 +276,12 @@ class Worker:
                 trace.findings.append(finding)
                 found = [f.as_json() for f in (*getattr(error, "findings", ()), finding)]
                 target = str(item.target or "")
-                self._journal.add(
-                    "results",
-                    [result_row((item.id, item.product.id, target), trace.step, {},
-                                findings=dumps(found), provenance=None)],
+                refused = result_row(
+                    (item.id, item.product.id, target), trace.step, {},
+                    findings=dumps(found), provenance=None,
                 )  # fmt: skip
+                # What the steps before this one made is paid for and worth a look.
+                self._journal.add("results", [*trace.rows, refused])
                 self._journal.add("items", [_ending(trace, "review", attempt, None, None)])
                 self.tally.move("review")
                 self._rules.succeeded()

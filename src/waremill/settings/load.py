@@ -43,7 +43,8 @@ class Settings:
     """A workspace's settings.
 
     `per_usd` units of `currency` are one US dollar; `prices` is by a model's `use`; `database` is
-    an SQLAlchemy URL. Keys, and URLs that may hold a password, are not in the `repr`.
+    an SQLAlchemy URL; `models_folder` keeps embedded models' files (None: a folder of the user's) and
+    `hub` is the Hugging Face hub's address where another one is set. Keys, and URLs that may hold a password, are not in the `repr`.
     """
 
     root: Path
@@ -54,6 +55,8 @@ class Settings:
     prices: Mapping[str, Price]
     limits: Limits
     database: str = field(repr=False)
+    models_folder: Path | None
+    hub: str | None
     _missing: Mapping[str, tuple[str, ...]] = field(repr=False)
     _environment: Mapping[str, str] = field(repr=False, compare=False)
 
@@ -117,6 +120,8 @@ def load_settings(
         prices=prices,
         limits=Limits(**document.values("limits")),
         database=_database(document, variables),
+        models_folder=_folder(variables.get("WAREMILL_MODELS")),
+        hub=variables.get("HF_ENDPOINT"),
         _missing=missing,
         _environment=variables,
     )
@@ -187,6 +192,10 @@ def _check_fallbacks(document: Document, models: Mapping[str, Model]) -> None:
             if name in models and name not in seen:
                 seen.add(name)
                 waiting.extend(models[name].fallback)
+
+
+def _folder(text: str | None) -> Path | None:
+    return None if text is None else Path(text).expanduser()
 
 
 def _database(document: Document, environment: Mapping[str, str]) -> str:

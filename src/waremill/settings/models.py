@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from waremill.domain import Model, Price
+from waremill.providers import vendors
 from waremill.settings.names import suggestion
 
 VENDORS: Mapping[str, tuple[str, ...]] = {
@@ -28,10 +29,13 @@ VENDORS: Mapping[str, tuple[str, ...]] = {
     "local": (),
     "langchain": (),
 }
-"""Every vendor `use` may name, with the variables its key is looked for in, first found wins."""
+"""The variables each vendor's key is looked for in, first found wins. A vendor that a provider adds
+and that is not listed here has none: its models name theirs in `api_key_env`."""
 
 VARIABLES: Mapping[str, str] = {
     "WAREMILL_DATABASE_URL": "The database; goes before `database.url`.",
+    "WAREMILL_MODELS": "The folder that keeps embedded models' files.",
+    "HF_ENDPOINT": "The hub that model files are fetched from, instead of huggingface.co.",
     "HTTPS_PROXY": "Proxy for models without a `proxy` of their own (also in lower case).",
     "HTTP_PROXY": "The same, for endpoints whose base URL starts with http:.",
     "NO_PROXY": "Hosts reached without a proxy, separated by commas; `*` means all.",
@@ -59,7 +63,7 @@ def build_model(
     chosen = table.get("api_key_env")
     near = bool(urls) and all(map(_is_loopback, urls))
     # A vendor's key is not handed to whatever listens on loopback unless it is named for it.
-    defaults = () if near else VENDORS[use.partition(":")[0]]
+    defaults = () if near else VENDORS.get(use.partition(":")[0], ())
     keys = tuple(environment[n] for n in (chosen or defaults) if n in environment)
     # Of a vendor's default variables one is enough; of those the user listed each is expected.
     expected = () if near else chosen or (() if keys else defaults[:1])
@@ -100,7 +104,7 @@ def _proxy_for(use: str, urls: tuple[str, ...], environment: Mapping[str, str]) 
         return environment.get(name) or environment.get(name.lower())
 
     if not urls:
-        return variable("HTTPS_PROXY") if VENDORS[use.partition(":")[0]] else None
+        return variable("HTTPS_PROXY") if VENDORS.get(use.partition(":")[0], ()) else None
     excepted = [one.strip().lstrip("*.") for one in (variable("NO_PROXY") or "").split(",")]
     everything = "*" in (variable("NO_PROXY") or "").split(",")
     for url in urls:
@@ -122,8 +126,9 @@ def _is_loopback(url: str) -> bool:
 def vendor_problem(use: str) -> str | None:
     """Say what is wrong with a `vendor:model`; None where it is usable."""
     vendor, _, name = use.partition(":")
-    if vendor not in VENDORS:
-        hint = suggestion(vendor, VENDORS) or "; known vendors: " + ", ".join(VENDORS)
+    known = {**VENDORS, **vendors()}
+    if vendor not in known:
+        hint = suggestion(vendor, known) or "; known vendors: " + ", ".join(known)
         return f"there is no vendor “{vendor}”{hint}"
     if not name and vendor != "local":
         return f"“{use}” names no model; write {vendor}:MODEL"

@@ -36,6 +36,7 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
         findings: list[Finding] = []
         if plain:
             category = item.product.attributes.get("category")
+            category = None if category is None else str(category)
             draft = Draft(item.fields, item.product.attributes, item.target, {}, category)
             findings += checks.run_checks(plain, draft, kit.rules)
         if NEAR_DUPLICATES in wanted:

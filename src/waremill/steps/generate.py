@@ -68,7 +68,7 @@ class Generation:
     async def generate(self, item: Item, ctx: Context) -> dict[str, Any]:
         """Make the template's fields for one item."""
         values, target = self._view(item)
-        best: tuple[int, dict[str, Any], list[Finding]] | None = None
+        best: tuple[tuple[bool, int], dict[str, Any], list[Finding]] | None = None
         feedback: tuple[Finding, ...] = ()
         previous: str | None = None
         for ask in range(self._kit.asks):
@@ -80,14 +80,16 @@ class Generation:
                 return {}
             answer = await ctx.call(item, _chat(prompt), self._model)
             if answer.response.outcome == "refused":
-                raise Refused(
-                    f"the model declined: {answer.response.text[:200] or 'no reason given'}",
-                    model=answer.model,
-                )
+                reason = f"the model declined: {answer.response.text[:200] or 'no reason given'}"
+                if best is None:
+                    raise Refused(reason, model=answer.model)
+                best[2].append(Finding("", "refused", "error", reason))
+                break  # what an earlier ask gave is kept, with its findings
             fields, findings = self._judge(answer.response.text, prompt, values, target)
             errors = [finding for finding in findings if finding.severity == "error"]
-            if best is None or len(errors) < best[0] or (fields and not best[1]):
-                best = (len(errors), fields, findings)
+            rank = (not fields, len(errors))  # any fields are better than none
+            if best is None or rank < best[0]:
+                best = (rank, fields, findings)
             if not errors:
                 break
             feedback, previous = tuple(errors), answer.response.text
@@ -118,7 +120,7 @@ class Generation:
         present = {
             name: values[name] for name in template.fields if not is_missing(values.get(name))
         }
-        category = values.get("category")
+        category = _category(values)
         channel = rules.channels.get(target.channel) if target and target.channel else None
         limits = {}
         if channel is not None:
@@ -143,8 +145,16 @@ class Generation:
             return fields, list(broken)
         if not self._template.checks:
             return fields, []
-        draft = Draft(fields, values, target, prompt.contract.fields, values.get("category"))
+        draft = Draft(fields, values, target, prompt.contract.fields, _category(values))
         return fields, checks.run_checks(self._template.checks, draft, self._kit.rules)
+
+
+def _category(values: Mapping[str, Any]) -> str | None:
+    """Give the product's category; of a group whose members differ, the first member's."""
+    category = values.get("category")
+    if isinstance(category, list):
+        category = category[0] if category else None
+    return None if category is None else str(category)
 
 
 def _chat(prompt: Prompt) -> Chat:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Float, cast, func, select
 
 from waremill.store.tables import answers, calls, runs
 
@@ -37,7 +37,9 @@ def past_calls(conn: Connection, pipeline: str, step: str, model: str) -> Past |
     )  # fmt: skip
     row = conn.execute(
         select(
-            func.count(), func.avg(recent.c.output), func.avg(recent.c.output * recent.c.output),
+            func.count(), func.avg(recent.c.output),
+            # As a float: a long reply's square does not fit PostgreSQL's 32-bit integer.
+            func.avg(cast(recent.c.output, Float) * recent.c.output),
             func.avg(recent.c.latency), func.count(recent.c.item_id.distinct()),
             func.sum(recent.c.cached), func.sum(recent.c.input),
         )

@@ -158,6 +158,9 @@ def upsert(
     covered = set(columns)
     existing = _existing(conn, catalog.id, list(fresh), is_group=False)
     groups = _group_ids(conn, catalog, [row.group for row in fresh.values() if row.group])
+    # A source without the group's column says nothing about groups: products stay in theirs.
+    silent = catalog.group_column is not None and catalog.group_column not in covered
+    left: set[int] = set()
     added: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     archived: list[dict[str, Any]] = []
@@ -174,6 +177,8 @@ def upsert(
         else:
             kept = {n: v for n, v in old.attributes.items() if n not in covered}
             merged = {**kept, **attributes} if kept else attributes
+            if silent:
+                group_id = old.group_id
             version = content_version(merged)
             again = old.import_number == catalog.imports
             counts.repeated += again
@@ -185,6 +190,8 @@ def upsert(
             counts.changed += not again
             changed.append({"b_id": old.id, "version": version, "attributes": merged,
                             "group_id": group_id})  # fmt: skip
+            if old.group_id is not None:
+                left.add(old.group_id)
             if version != old.version:
                 archived.append({"product_id": old.id, "version": old.version,
                                  "attributes": old.attributes})  # fmt: skip
@@ -197,6 +204,7 @@ def upsert(
         _update(conn, changed)
     if seen:
         _update(conn, seen)
+    counts.groups.update(_group_keys(conn, left))
 
 
 def _row(
@@ -268,6 +276,13 @@ def _group_ids(conn: Connection, catalog: Catalog, keys: Iterable[str]) -> dict[
         fresh = _existing(conn, catalog.id, missing, is_group=True)
         found.update((key, row.id) for key, row in fresh.items())
     return found
+
+
+def _group_keys(conn: Connection, ids: Iterable[int]) -> Iterator[str]:
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), KEYS_A_QUERY):
+        some = wanted[start : start + KEYS_A_QUERY]
+        yield from conn.execute(select(products.c.key).where(products.c.id.in_(some))).scalars()
 
 
 def refresh_groups(conn: Connection, catalog: Catalog, keys: Iterable[str]) -> None:

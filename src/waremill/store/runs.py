@@ -306,16 +306,22 @@ def claim(conn: Connection, run_id: int, owner: str, *, owner_is_dead: bool) -> 
     now = clock(conn)
     run = get_run(conn, run_id)
     beating = run.heartbeat is not None and now - run.heartbeat < ALIVE_SECONDS
-    if run.owner and run.owner != owner and beating and not owner_is_dead:
-        raise Conflict(
-            f"run {run.name} is being worked by {run.owner}; pause it first, or wait until it ends"
-        )
-    conn.execute(
+    taken = Conflict(
+        f"run {run.name} is being worked by {run.owner}; pause it first, or wait until it ends"
+    )
+    # One process may work several runs, but each only once: its own name is no exception.
+    if run.owner and beating and not owner_is_dead:
+        raise taken
+    if run.state in ("done", "cancelled"):
+        raise Conflict(f"run {run.name} is {run.state}; there is nothing left to work")
+    claimed = conn.execute(
         update(runs)
         .where(runs.c.id == run_id, runs.c.epoch == run.epoch)
         .values(owner=owner, epoch=run.epoch + 1, heartbeat=now, state="running", command=None,
                 reason=None, started_at=func.coalesce(runs.c.started_at, now), ended_at=None)
     )  # fmt: skip
+    if claimed.rowcount != 1:  # somebody else claimed it between our look and our update
+        raise taken
     return get_run(conn, run_id)
 
 
@@ -358,6 +364,20 @@ def leave_command(conn: Connection, run: Run, command: str) -> bool:
         .values(command=command)
     )
     return bool(changed.rowcount)
+
+
+def stop_orphan(conn: Connection, run: Run, state: str, reason: str) -> bool:
+    """Set a run nobody works to a state; False when somebody claimed it since it was read.
+
+    The epoch is raised, so that an owner who only seemed dead cannot write any more.
+    """
+    changed = conn.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.epoch == run.epoch)
+        .values(state=state, reason=reason, owner=None, heartbeat=None, command=None,
+                epoch=run.epoch + 1, ended_at=clock(conn))
+    )  # fmt: skip
+    return changed.rowcount == 1
 
 
 def set_run(conn: Connection, run_id: int, values: Mapping[str, Any]) -> None:

@@ -1,0 +1,58 @@
+# Everything runs from a fresh clone with Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: install demo test lint bench docs lock clean help
+
+help:
+	@echo "make install  the waremill command in .venv"
+	@echo "make demo     the main job on the example sheet, with the embedded model"
+	@echo "make test     all tests, PostgreSQL included"
+	@echo "make lint     style, strict types, architecture"
+	@echo "make bench    speed and memory beside other tools"
+	@echo "make docs     the reference pages, from the code"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Waremill needs Python 3.11 or newer: make install PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/build.txt requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r requirements/build.txt -r requirements/run.txt
+	$(PIP) install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+install: $(VENV)/.run
+	@echo "installed: $(BIN)/waremill"
+
+demo: $(VENV)/.run
+	@sh scripts/demo.sh $(BIN)/waremill
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench.run
+
+docs: $(VENV)/.dev
+	$(BIN)/python scripts/reference.py
+
+# Needs uv. Versions and hashes only: where packages come from is the machine's own business.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/run.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) demo .bench
