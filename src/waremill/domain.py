@@ -184,7 +184,7 @@ class Provider(Protocol):
 
     @property
     def identity(self) -> str:
-        """What is hashed into a request: vendor and model with the base URL, or the weights' sha256."""
+        """What is hashed into a request: vendor, model and base URL, or the weights' sha256."""
 
     async def __call__(self, request: Chat, emit: Emit | None = None) -> Response:
         """Send one request and return the whole reply."""

@@ -67,7 +67,8 @@ class Context:
     """What a step may use of the outside: callables, filled by the run.
 
     `call` asks a model. `similar` files a text and gives the keys of products of the same run and
-    target whose text is nearly the same, with the similarity from 0 to 1. `report` hands in findings about an item. `record` runs something that
+    target whose text is nearly the same, with the similarity from 0 to 1. `report` hands in
+    findings about an item. `record` runs something that
     could differ another time (search, clock, chance) once and gives the same value on replay; the
     value must be JSON.
     """

@@ -24,12 +24,26 @@ STATUS = ("_status", "_findings", "_cost")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of an export: source names, (step, field, heading) triples, targets when wide."""
+    """The columns of an export: source names, (step, field, heading) triples, targets when wide.
+
+    Fields in `once` were made once a product, so a wide sheet shows them once for all targets.
+    """
 
     source: tuple[str, ...]
     generated: tuple[tuple[str, str, str], ...]
     targets: tuple[str, ...]
     wide: bool
+    once: frozenset[str] = frozenset()
+
+    @property
+    def shared(self) -> list[tuple[str, str, str]]:
+        """The generated columns that stand once a row of a wide sheet."""
+        return [part for part in self.generated if part[0] in self.once]
+
+    @property
+    def repeated(self) -> list[tuple[str, str, str]]:
+        """The generated columns that stand once a target of a wide sheet."""
+        return [part for part in self.generated if part[0] not in self.once]
 
     @property
     def columns(self) -> list[Column]:
@@ -41,9 +55,10 @@ class Layout:
             found += [Column(heading, "generated") for _, _, heading in self.generated]
             found += [Column(name, "status") for name in STATUS]
         else:
+            found += [Column(heading, "generated") for _, _, heading in self.shared]
             for target in self.targets:
                 end = f"@{target}" if len(self.targets) > 1 else ""
-                found += [Column(heading + end, "generated") for _, _, heading in self.generated]
+                found += [Column(heading + end, "generated") for _, _, heading in self.repeated]
             for target in self.targets:
                 end = f"@{target}" if len(self.targets) > 1 else ""
                 found += [Column(name + end, "status") for name in STATUS]
@@ -60,7 +75,8 @@ def layout(run: Run, assembly: Assembly, *, wide: bool) -> Layout:
         (step, name, f"{step}.{name}" if often[name] > 1 or name in taken else name)
         for step, name in pairs
     )
-    return Layout(source, generated, tuple(run.plan["targets"]), wide)
+    once = frozenset(step.name for step in assembly.steps if step.per != "target")
+    return Layout(source, generated, tuple(run.plan["targets"]), wide, once)
 
 
 def export_run(
@@ -90,7 +106,7 @@ def export_run(
 def _with_schema_fields(
     conn: Connection, run: Run, fields: Layout, states: Sequence[str] | None
 ) -> Layout:
-    """Add fields that only the data tell, as a category's schema decides them product by product."""
+    """Add fields that only the data tell, as a category's schema decides them for each product."""
     known = {(step, name) for step, name, _ in fields.generated}
     taken = {*fields.source, *(heading for _, _, heading in fields.generated)}
     extra: dict[tuple[str, str], str] = {}
@@ -112,7 +128,8 @@ def _long(
             row = [item.attributes.get(name) for name in fields.source]
             if len(fields.targets) > 1:
                 row.append(item.target)
-            yield [*row, *_made(item, fields), *_status(item, settings), run.name]
+            made = _made(item, fields.generated)
+            yield [*row, *made, *_status(item, settings), run.name]
 
 
 def _wide(
@@ -121,9 +138,10 @@ def _wide(
     for items in _by_product(conn, run, states):
         first = next(iter(items.values()))
         row = [first.attributes.get(name) for name in fields.source]
+        row += _made(first, fields.shared)
         for target in fields.targets:
             item = items.get(target)
-            row += _made(item, fields) if item else [None] * len(fields.generated)
+            row += _made(item, fields.repeated) if item else [None] * len(fields.repeated)
         for target in fields.targets:
             item = items.get(target)
             row += _status(item, settings) if item else [None] * len(STATUS)
@@ -147,8 +165,8 @@ def _by_product(
         yield together
 
 
-def _made(item: FinishedItem, fields: Layout) -> list[Any]:
-    return [item.by_step.get(step, {}).get(name) for step, name, _ in fields.generated]
+def _made(item: FinishedItem, fields: Sequence[tuple[str, str, str]]) -> list[Any]:
+    return [item.by_step.get(step, {}).get(name) for step, name, _ in fields]
 
 
 def _status(item: FinishedItem, settings: Settings) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,15 @@ class Compared:
     marks: Mapping[int, Mapping[str, tuple[Any, bool]]]
 
 
-def compare(items: Sequence[FinishedItem], gold: Gold, same: Mapping[str, Same]) -> Compared | None:
-    """Compare finished items with gold; None when gold knows none of them."""
+def compare(
+    items: Sequence[FinishedItem], gold: Gold, same: Mapping[str, Same], once: Collection[str]
+) -> Compared | None:
+    """Compare finished items with gold; None when gold knows none of them.
+
+    Fields in `once` are made once a product, so several targets of it count as one case.
+    """
     marked: list[Marked] = []
+    counted: set[tuple[str, str]] = set()
     marks: dict[int, dict[str, tuple[Any, bool]]] = {}
     for item in items:
         right = gold.of(item)
@@ -94,7 +100,9 @@ def compare(items: Sequence[FinishedItem], gold: Gold, same: Mapping[str, Same])
             continue
         for name, value in right.items():
             made = item.fields.get(name)
-            marked.append(Marked(name, made, value))
+            if name not in once or (item.key, name) not in counted:
+                marked.append(Marked(name, made, value))
+                counted.add((item.key, name))
             verdict = judge(made, value, same.get(name, normalised()))
             marks.setdefault(item.id, {})[name] = (value, verdict in ("correct", "absent"))
     if not marked:

@@ -9,12 +9,14 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from waremill.catalog.reading import Batch, Reader, expand_sources, read_source
+from waremill.catalog.selection import facet_index
 from waremill.domain import is_missing
 from waremill.errors import SourceError, Where
 from waremill.rules.document import suggestion
 from waremill.store import products as store_products
-from waremill.store.database import Database
+from waremill.store.database import Database, Dialect
 from waremill.store.products import Catalog, Counts, NewProduct
+from waremill.store.tables import products
 
 BATCH_COMMIT = 5000
 PROBLEMS_KEPT = 1000
@@ -102,6 +104,7 @@ async def import_sources(
     if counts.groups:
         await database.write(store_products.refresh_groups, catalog, counts.groups)
     done.catalog, done.key, done.number = catalog.name, catalog.key_column, catalog.imports
+    await database.write(_index_facets, catalog, database.dialect)
     if counts.repeated:
         done.notes.append(f"{counts.repeated} rows repeat a key; of each key the last row counts")
     done.new, done.changed, done.unchanged = counts.new, counts.changed, counts.unchanged
@@ -153,6 +156,14 @@ async def _one_source(
     await _save(database, catalog, reader, pending, counts)
     # The reader may have named more columns on the way (units beside their originals).
     return await database.write(_widen, catalog, tuple(reader.columns))
+
+
+def _index_facets(conn: Connection, catalog: Catalog, dialect: Dialect) -> None:
+    """Give columns with few different values an index each, so that filters on them are quick."""
+    for column in store_products.facets(conn, catalog):
+        made = facet_index(column, products.c.attributes, dialect, leading=("catalog_id",))
+        if made is not None:
+            conn.execute(made[1])
 
 
 def _widen(conn: Connection, catalog: Catalog, columns: tuple[str, ...]) -> Catalog:

@@ -170,6 +170,7 @@ def order_run(
         kind=kind, pipeline=assembly.pipeline, files=assembly.files, templates=assembly.templates,
         choice=prepared.choice, targets=prepared.targets,
         models=models,
-        plan={**prepared.written, **plan, "identities": models}, budget=amount, fresh=bool(options.get("fresh")),
+        plan={**prepared.written, **plan, "identities": models}, budget=amount,
+        fresh=bool(options.get("fresh")),
         output=str(Path(output).resolve()) if output else None,
     )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from waremill import checks
 from waremill.app.assembly import assemble
+from waremill.catalog.selection import compile_where
 from waremill.domain import Item, Product, Target
 from waremill.errors import ConfigError, NotFound
 from waremill.providers.tokens import approximate
@@ -41,10 +42,36 @@ async def check(workspace: Workspace, name: str, catalog: str | None) -> list[di
     """Lint a template against the catalogue's columns, where one is imported."""
     columns = await workspace.columns(catalog)
     problems = check_template(workspace.settings.files(), name, columns, checks=checks.names())
-    return [
+    found = [
         {"severity": p.severity, "where": str(p.where or name), "message": p.message}
         for p in problems
     ]
+    if columns and not any(p.severity == "error" for p in problems):
+        found += await _missing(workspace, name, catalog)
+    return found
+
+
+async def _missing(workspace: Workspace, name: str, catalog: str | None) -> list[dict[str, Any]]:
+    """Say for how many products each variable of a template is missing."""
+    template = load_template(workspace.settings.files(), name)
+    found = await workspace.database.read(store_products.find_catalog, catalog)
+    dialect = workspace.database.dialect
+
+    def count(conn: Any) -> list[dict[str, Any]]:
+        total = store_products.count_where(conn, found.id, None)
+        hints = []
+        for column in sorted(set(template.variables) & set(found.columns)):
+            quoted = column.replace('"', '""')
+            condition = compile_where(
+                f'missing("{quoted}")', products.c.attributes, found.columns, dialect
+            )
+            lacking = store_products.count_where(conn, found.id, condition)
+            if lacking:
+                text = f"“{column}” is missing for {lacking:,} of {total:,} products"
+                hints.append({"severity": "hint", "where": name, "message": text})
+        return hints
+
+    return await workspace.database.read(count)
 
 
 async def show(

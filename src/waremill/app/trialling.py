@@ -170,7 +170,8 @@ async def _gathered(
         return [item for page in reporting.item_pages(conn, run.id) for item in page]
 
     items = await workspace.database.read(read)
-    compared = compare(items, gold, _sameness(assembly)) if gold is not None else None
+    once = {name for step in assembly.steps if step.per != "target" for name in step.fields}
+    compared = compare(items, gold, _sameness(assembly), once) if gold is not None else None
     return _Gathered(run, await workspace.status(run.name), assembly, items, compared)
 
 

@@ -270,7 +270,7 @@ class Workspace:
         return await self.database.write(store_runs.accept_where, run, condition, where)
 
     async def report(self, name: str, path: str | Path | None = None) -> Path:
-        """Write a run's or trial's HTML report; the default place is `RUN.html` in the workspace."""
+        """Write a run's HTML report; the default place is `RUN.html` in the workspace."""
         run = await self.find_run(name)
         place = Path(path) if path is not None else self.settings.root / f"{run.name}.html"
         html = await report_html(self, run)

@@ -160,14 +160,16 @@ class Translator:
             branches.append((or_(false(), *(one.is_number for one in cells)), by_number))
         if by_boolean is not UNKNOWN:
             branches.append((or_(false(), *(one.is_boolean for one in cells)), by_boolean))
-        return case(*branches)
+        chosen: Condition = case(*branches)
+        return chosen
 
     def _texts_compared(
         self, compare: Comparison, left: Expression, right: Expression
     ) -> Condition:
         # Equality needs no collation, and keeps a table column's own index usable.
         equal = compare is operator.eq
-        return compare(left if equal else self.database.ordered(left), right)
+        found: Condition = compare(left if equal else self.database.ordered(left), right)
+        return found
 
     def _membership(self, node: exp.Expr) -> Condition:
         self._allow(node, "this", "expressions", "negate")
@@ -183,7 +185,7 @@ class Translator:
         self, subject: AnyValue, nodes: Sequence[exp.Expr], members: Sequence[AnyValue]
     ) -> Condition:
         """Compare with all numbers at once and all texts at once: lists may be long."""
-        numbers = [_number_of(n) for n in nodes if _is_number(n)]
+        numbers = [_number_of(n) for n in nodes if isinstance(n, exp.Literal) and _is_number(n)]
         texts = [n.this for n in nodes if _is_text(n)]
         found: list[Condition] = []
         if numbers and subject.number is not NO_NUMBER:
@@ -445,7 +447,7 @@ class Translator:
             if name in self.extra or not can_be_facet(name) or not values:
                 continue
             facet = self.database.facet(self.attributes, name)
-            texts = [one.this for one in values]
+            texts = [one.this for one in values if one is not None]
             known = facet == texts[0] if len(texts) == 1 else self.database.member(facet, texts)
             yield or_(known, and_(facet >= "[", facet < "\\"))
 

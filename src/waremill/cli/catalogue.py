@@ -98,9 +98,10 @@ def products_command(
             )  # fmt: skip
             return 0
         filled = [
-            name for name in found.columns
-            if name != found.key_column and any(p.attributes.get(name) is not None for p in products)
-        ][:6]  # fmt: skip
+            name
+            for name in found.columns
+            if name != found.key_column and any(p.attributes.get(name) for p in products)
+        ][:6]
         rows = [{**p.attributes, "_key": p.key} for p in products]
         print_table(rows, ["_key", *filled])
         click.echo(f"{total:,} products; {len(products)} shown, {len(found.columns)} columns")

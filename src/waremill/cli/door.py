@@ -188,7 +188,7 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., int]], click.
         def run(**options: Any) -> None:
             raise click.exceptions.Exit(function(**options))
 
-        made: click.Command = click.command(name, **settings)(common(run))
-        return made
+        declare: Callable[[Any], click.Command] = click.command(name, **settings)
+        return declare(common(run))
 
     return make

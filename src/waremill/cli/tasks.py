@@ -27,7 +27,7 @@ def task_options(function: F) -> F:
             click.option("--from", "source", metavar="FILE", help="Import FILE and take its rows."),
             click.option("--key", metavar="COL", help="With --from: the key column."),
             click.option("--sheet", metavar="S", help="With --from: the sheet."),
-            click.option("--catalog", metavar="NAME", help="The catalogue (default: the only one)."),
+            click.option("--catalog", metavar="NAME", help="The catalogue (default: the one)."),
             click.option("--target", "targets", metavar="T", multiple=True,
                          help="A target, such as de-DE@amazon; may be repeated."),
             click.option("--set", "params", metavar="K=V", multiple=True,
@@ -41,7 +41,8 @@ def task_options(function: F) -> F:
     return function
 
 
-def _params(pairs: tuple[str, ...]) -> dict[str, Any]:
+def parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Read `--set NAME=VALUE` options."""
     found = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -52,7 +53,7 @@ def _params(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _options(given: dict[str, Any]) -> TaskOptions:
-    options: TaskOptions = {**given, "params": _params(given.get("params", ()))}  # type: ignore[typeddict-item]
+    options: TaskOptions = {**given, "params": parameters(given.get("params", ()))}  # type: ignore[typeddict-item]
     return options
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from waremill.app import Workspace
 from waremill.cli.door import command, print_json, print_table, with_workspace
-from waremill.cli.tasks import _params
+from waremill.cli.tasks import parameters
 
 
 @command("templates", short_help="List, check and show templates.")
@@ -17,18 +19,12 @@ from waremill.cli.tasks import _params
 @click.option("--set", "params", metavar="K=V", multiple=True, help="With show: a parameter.")
 @click.option("--catalog", metavar="NAME", help="The catalogue (default: the only one).")
 def templates_command(
-    folder: str | None,
-    as_json: bool,
-    action: str | None,
-    name: str | None,
-    key: str | None,
-    target: str | None,
-    params: tuple[str, ...],
-    catalog: str | None,
+    folder: str | None, as_json: bool, action: str | None, name: str | None, **given: Any
 ) -> int:
     """List templates; `check NAME` lints one; `show NAME --on KEY` renders a product's prompt."""
     if action is not None and name is None:
         raise click.UsageError(f"templates {action} needs a template's name")
+    key, catalog = given["key"], given["catalog"]
     if action == "show" and key is None:
         raise click.UsageError("templates show needs --on KEY")
 
@@ -52,7 +48,12 @@ def templates_command(
                 click.echo(f"{name}: nothing to mend")
             return 2 if any(problem["severity"] == "error" for problem in problems) else 0
         shown = await prompting.show(
-            workspace, str(name), str(key), target=target, params=_params(params), catalog=catalog
+            workspace,
+            str(name),
+            str(key),
+            target=given["target"],
+            params=parameters(given["params"]),
+            catalog=catalog,
         )
         if as_json:
             print_json(shown)

@@ -43,8 +43,9 @@ class Settings:
     """A workspace's settings.
 
     `per_usd` units of `currency` are one US dollar; `prices` is by a model's `use`; `database` is
-    an SQLAlchemy URL; `models_folder` keeps embedded models' files (None: a folder of the user's) and
-    `hub` is the Hugging Face hub's address where another one is set. Keys, and URLs that may hold a password, are not in the `repr`.
+    an SQLAlchemy URL; `models_folder` keeps embedded models' files (None: a folder of the user's
+    own); `hub` is the model hub's address where another one is set. Keys, and URLs that may hold a
+    password, are not in the `repr`.
     """
 
     root: Path

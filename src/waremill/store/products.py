@@ -103,7 +103,7 @@ def _catalog(row: AnyRow) -> Catalog:
 
 
 def save_catalog(conn: Connection, wanted: Catalog) -> Catalog:
-    """Create a catalogue or widen its columns, and number the import; the key column cannot change."""
+    """Create a catalogue or widen its columns, and number the import; its key stays."""
     row = conn.execute(select(catalogs).where(catalogs.c.name == wanted.name)).one_or_none()
     if row is None:
         conn.execute(
@@ -118,7 +118,8 @@ def save_catalog(conn: Connection, wanted: Catalog) -> Catalog:
     if known.key_column != wanted.key_column:
         raise Conflict(
             f"the catalogue “{known.name}” is keyed by {_named(known.key_column)}, not by "
-            f"{_named(wanted.key_column)}; give --key {known.key_column or '…'} or another --catalog"
+            f"{_named(wanted.key_column)}; give --key {known.key_column or '…'} or another "
+            "--catalog"
         )
     columns = tuple(dict.fromkeys((*known.columns, *wanted.columns)))
     group = wanted.group_column or known.group_column
@@ -364,3 +365,32 @@ def widen_catalog(conn: Connection, catalog: Catalog, columns: Sequence[str]) ->
 def group_of(conn: Connection, group_id: int) -> Product:
     """Give the merged view of a group."""
     return as_product(conn.execute(select(products).where(products.c.id == group_id)).one())
+
+
+FACETS = 6
+FACET_SAMPLE = 5000
+FACET_VALUES = 50
+FACET_LEAST = 2000
+"""A catalogue smaller than this is scanned faster than an index pays for itself."""
+
+
+def facets(conn: Connection, catalog: Catalog) -> list[str]:
+    """Name the columns of text with few different values, the fullest first; for large catalogues.
+
+    Judged by the first products; at most six, since every index makes imports slower.
+    """
+    query = select(products.c.attributes).where(
+        products.c.catalog_id == catalog.id, products.c.is_group.is_(False)
+    )
+    rows = conn.execute(query.limit(FACET_SAMPLE)).scalars().all()
+    if len(rows) < FACET_LEAST:
+        return []
+    filled: dict[str, int] = {}
+    values: dict[str, set[str]] = {}
+    for attributes in rows:
+        for name, value in attributes.items():
+            if isinstance(value, str) and len(values.setdefault(name, set())) <= FACET_VALUES:
+                filled[name] = filled.get(name, 0) + 1
+                values[name].add(value)
+    found = [n for n in filled if 2 <= len(values[n]) <= FACET_VALUES]
+    return sorted(found, key=lambda name: (-filled[name], name))[:FACETS]

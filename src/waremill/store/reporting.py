@@ -85,7 +85,8 @@ def item_page(
         finished.append(
             FinishedItem(
                 row.id, row.key, row.target, row.state, row.attributes, fields, findings,
-                row.list_cost, row.paid, row.latency, orjson.loads(row.error) if row.error else None,
+                row.list_cost, row.paid, row.latency,
+                orjson.loads(row.error) if row.error else None,
                 provenance, by_step, row.product_id,
             )
         )  # fmt: skip
@@ -137,7 +138,8 @@ def by_model(conn: Connection, run_id: int) -> list[dict[str, Any]]:
             func.sum(calls.c.output).label("output"),
             func.sum(calls.c.reasoning).label("reasoning"), func.sum(calls.c.paid).label("paid"),
             func.sum(calls.c.list_cost).label("list_cost"),
-            func.count(calls.c.list_cost).label("priced"), func.avg(calls.c.latency).label("latency"),
+            func.count(calls.c.list_cost).label("priced"),
+            func.avg(calls.c.latency).label("latency"),
         )
         .where(calls.c.run_id == run_id)
         .group_by(calls.c.model, calls.c.outcome)

@@ -203,7 +203,8 @@ def insert_items(
 ) -> int:
     """Plan a run's items in one statement: products × targets, in the order `chosen` gives.
 
-    `chosen` selects columns of `products` and a `rank`; `targets` are (target, fingerprint id). With `link`, an item whose fingerprint and versions were
+    `chosen` selects columns of `products` and a `rank`; `targets` are (target, fingerprint id).
+    With `link`, an item whose fingerprint and versions were
     finished before takes over that item's state and results, and is not worked again.
     """
     picked = chosen.subquery("picked")
@@ -250,9 +251,12 @@ def insert_items(
         .select_from(planned.outerjoin(old, old.c.id == planned.c.source_id))
         .order_by(planned.c.rank, planned.c.place)
     )  # fmt: skip
-    names = ["run_id", "product_id", "product_version", "group_version", "fingerprint_id", "target",
-             "state", "source_id", "attempts", "findings", "paid", "list_cost", "latency"]  # fmt: skip
-    conn.execute(insert(items).from_select(names, query))
+    columns = (
+        items.c.run_id, items.c.product_id, items.c.product_version, items.c.group_version,
+        items.c.fingerprint_id, items.c.target, items.c.state, items.c.source_id,
+        items.c.attempts, items.c.findings, items.c.paid, items.c.list_cost, items.c.latency,
+    )  # fmt: skip
+    conn.execute(insert(items).from_select(columns, query))
     planned_items = select(func.count()).select_from(items).where(items.c.run_id == run_id)
     total = int(conn.execute(planned_items).scalar_one())
     conn.execute(update(runs).where(runs.c.id == run_id).values(total=total))

@@ -10,6 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Make every table."""
     op.create_table(
         "answers",
         sa.Column("id", Id, nullable=False),
