@@ -1,10 +1,14 @@
-"""The work every client does: one catalogue, one template, and the very prompts it renders to."""
+"""The work every client does: one catalogue, one template, and the very prompts it renders to.
+
+python -m bench.workload FOLDER COUNT [REQUESTS]
+"""
 
 from __future__ import annotations
 
 import asyncio
 import csv
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,17 +69,28 @@ fields:
     "forbidden/claims.csv": "term,language,market,reason\n"
     + "".join(
         f"{term},en,,unproven claim\n"
-        for term in ("cures", "clinically proven", "miracle", "anti-ageing", "number one", "risk-free")
+        for term in (
+            "cures",
+            "clinically proven",
+            "miracle",
+            "anti-ageing",
+            "number one",
+            "risk-free",
+        )
     ),
     "glossary.csv": "source,de,fr,keep,market\nEau de Parfum,,,yes,\nEau de Toilette,,,yes,\n"
     "vetiver,Vetiver,vétiver,,\nbergamot,Bergamotte,bergamote,,\n",
 }
-_NOTES = ("bergamot", "black pepper", "cedar wood", "grey amber", "iris root", "jasmine", "lavender",
-          "mandarin", "neroli", "orange blossom", "patchouli", "rose", "sandalwood", "tonka bean",
-          "vanilla", "vetiver", "violet leaf", "white musk")  # fmt: skip
+_NOTES = (
+    "bergamot", "black pepper", "cedar wood", "grey amber", "iris root", "jasmine", "lavender",
+    "mandarin", "neroli", "orange blossom", "patchouli", "rose", "sandalwood", "tonka bean",
+    "vanilla", "vetiver", "violet leaf", "white musk",
+)  # fmt: skip
 _KINDS = ("Eau de Parfum", "Eau de Toilette", "Parfum", "Eau de Cologne")
-_WORDS = ("River", "Garden", "North", "Velvet", "Salt", "Amber", "Linen", "Harbour", "Moss", "Copper",
-          "Orchard", "Winter", "Paper", "Saffron", "Quiet", "Cedar")  # fmt: skip
+_WORDS = (
+    "River", "Garden", "North", "Velvet", "Salt", "Amber", "Linen", "Harbour", "Moss", "Copper",
+    "Orchard", "Winter", "Paper", "Saffron", "Quiet", "Cedar",
+)  # fmt: skip
 TARGET = "en-US@shop"
 TEMPLATE = "copy"
 
@@ -101,14 +116,14 @@ def products(count: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def make_workspace(folder: Path, url: str, count: int) -> None:
+def make_workspace(folder: Path, count: int) -> None:
     """Write a workspace of `count` products and import them."""
     shutil.rmtree(folder, ignore_errors=True)
     for name, body in _FILES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(body, encoding="utf-8")
-    point_at(folder, url)
+    point_at(folder, "http://127.0.0.1:9/v1")
     rows = products(count)
     first = next(rows)
     with (folder / "products.csv").open("w", encoding="utf-8", newline="") as file:
@@ -161,3 +176,9 @@ async def _write_requests(folder: Path, path: Path) -> None:
                 "response_format": {"type": "json_schema", "json_schema": shape},
             }
             file.write(orjson.dumps(body) + b"\n")
+
+
+if __name__ == "__main__":
+    make_workspace(Path(sys.argv[1]), int(sys.argv[2]))
+    if len(sys.argv) > 3:
+        write_requests(Path(sys.argv[1]), Path(sys.argv[3]))

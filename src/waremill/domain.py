@@ -23,6 +23,17 @@ def is_missing(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip()) or value == []
 
 
+def category_of(values: Attributes) -> str | None:
+    """Give the category a product's values name, None where they name none.
+
+    A group whose members differ has a list; the first entry, its first member's, counts.
+    """
+    category = values.get("category")
+    if isinstance(category, (list, tuple)):
+        category = category[0] if category else None
+    return None if is_missing(category) else str(category)
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """One product as it was at one version.

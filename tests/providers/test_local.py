@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from waremill import weights
 from waremill.domain import Chat, Image, Message, Model
-from waremill.errors import AccessDenied, ConfigError, NotFound, Rejected
+from waremill.errors import AccessDenied, ConfigError, NotFound, Rejected, Unavailable
 from waremill.providers import local, open_provider
 from waremill.providers.cores import physical_cores
 
@@ -177,6 +177,17 @@ async def test_a_closed_provider_loads_again_when_asked(tiny_file: Path) -> None
     await provider.aclose()
     assert (await provider(chat(max_tokens=1))).usage.output == 1
     await provider.aclose()
+
+
+@pytest.mark.model
+async def test_closing_ends_what_runs_and_what_waits(tiny_file: Path) -> None:
+    provider = local.open_provider(Model("one", "local:tiny", concurrency=1))
+    await provider(chat(max_tokens=1))
+    asked = [asyncio.create_task(provider(chat("Tell a story.", 2000))) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    await asyncio.wait_for(provider.aclose(), 20)
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(one, Unavailable) for one in ended)
 
 
 @pytest.mark.model

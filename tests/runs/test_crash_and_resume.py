@@ -38,9 +38,9 @@ def vendor() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Story:
-    """When the workers are killed, in answers of the vendor, and what may be spent.
+    """When the workers are killed, in answers of the vendor, and what may be spent in USD.
 
-    `rivals` are started while the first worker lives.
+    With a `rival` a second process tries to work the run while the first one lives.
     """
 
     kills: tuple[int, ...]
@@ -84,7 +84,7 @@ def tell(story: Story, folder: Path, vendor: str, database_url: str) -> None:
     for count in story.kills:
         worker = start_worker(folder, run.name)
         wait_for_answers(vendor, before.total(), count, worker)
-        if story.rival and worker.is_alive() and vendor_alive(database_url, run):
+        if story.rival and worker.is_alive() and has_owner(database_url, run):
             assert ending(start_worker(folder, run.name)) in (CONFLICT, DONE, PAUSED)
         kill(worker)
     ended = ending(start_worker(folder, run.name))
@@ -97,7 +97,7 @@ def tell(story: Story, folder: Path, vendor: str, database_url: str) -> None:
     check_whole(folder, run, vendor, before, len(story.kills), database_url)
 
 
-def vendor_alive(database_url: str, run: Run) -> bool:
+def has_owner(database_url: str, run: Run) -> bool:
     """Whether the run has an owner, so that a rival meets somebody."""
     engine = create_engine(database_url)
     with engine.connect() as conn:
@@ -176,7 +176,7 @@ def test_a_run_killed_at_any_moment_ends_with_everything_once(
     )
 
     @settings(
-        max_examples=6, deadline=None, derandomize=True, database=None,
+        max_examples=10, deadline=None, derandomize=True, database=None,
         phases=(Phase.explicit, Phase.generate),
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )  # fmt: skip

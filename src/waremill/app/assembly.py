@@ -14,7 +14,7 @@ from waremill.calls import Endpoint
 from waremill.calls.limiter import Limiter
 from waremill.calls.rate import Rate
 from waremill.checks import Rules
-from waremill.domain import Model, Price
+from waremill.domain import Model, Price, Provider
 from waremill.errors import ConfigError, TemplateError, Where
 from waremill.pipeline import BoundStep, Pipeline, load_pipeline
 from waremill.providers import open_provider, reasoning_allowance
@@ -142,6 +142,27 @@ def require_keys(settings: Settings, names: Collection[str]) -> None:
             )
 
 
+def idle_provider(model: Model) -> Provider:
+    """Open a model that will not be called, to ask it what it is; it needs no key for that.
+
+    Raises ConfigError for everything else its settings lack.
+    """
+    try:
+        return open_provider(model)
+    except ConfigError:
+        if model.keys:
+            raise
+    return open_provider(replace(model, keys=("not-set",)))
+
+
+def concurrency_of(settings: Settings, model: Model, provider: Provider) -> int:
+    """Say how many calls of a model may be in flight: its own limit, else the embedded model's
+    slots, else the workspace's limit.
+    """
+    slots: int | None = getattr(provider, "slots", None)
+    return model.concurrency or slots or settings.limits.concurrency
+
+
 class Endpoints:
     """The models a run calls, opened; an async context manager that closes them."""
 
@@ -159,8 +180,7 @@ class Endpoints:
 
     def _open(self, model: Model) -> Endpoint:
         provider = open_provider(model)
-        slots = getattr(provider, "slots", None)  # an embedded model says how many it has
-        most = model.concurrency or slots or self._settings.limits.concurrency
+        most = concurrency_of(self._settings, model, provider)
         identity = provider.identity
 
         async def draw(requests: float, tokens: float) -> float:
@@ -178,7 +198,6 @@ class Endpoints:
 def identities(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
     """Give what identifies each model in a fingerprint: its identity and its options."""
     found = {}
-    for name in names:
-        model = settings.model(name)
-        found[name] = [open_provider(model).identity, dict(model.options)]
+    for name, model in all_models(settings, names).items():
+        found[name] = [idle_provider(model).identity, dict(model.options)]
     return found

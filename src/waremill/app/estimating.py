@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from waremill.app.assembly import price_of
+from waremill.app.assembly import concurrency_of, idle_provider, price_of
 from waremill.app.options import Prepared
+from waremill.calls.request import canonical
 from waremill.domain import Chat, Item, Target
 from waremill.errors import TemplateError
 from waremill.pipeline import BoundStep
-from waremill.providers import open_provider
+from waremill.providers import reasoning_allowance
 from waremill.providers.tokens import approximate, token_counter
 from waremill.runs.estimate import (
     NOTHING,
@@ -43,7 +44,7 @@ async def estimate(settings: Settings, database: Database, prepared: Prepared) -
     scale = total / sampled if sampled else 0.0
     rendered, unusable = _render(prepared, sample)
     steps: list[StepEstimate] = []
-    seconds, cost, unpriced = NOTHING, NOTHING, []
+    seconds, cost, list_cost, unpriced = NOTHING, NOTHING, NOTHING, []
     notes: list[str] = []
     if unusable:
         notes.append(
@@ -54,30 +55,31 @@ async def estimate(settings: Settings, database: Database, prepared: Prepared) -
             continue
         facts = await _facts(settings, database, step)
         requests = rendered.get(step.name, [])
-        known = await database.read(history.known_answers, hashes(requests, facts.identity))
+        known: set[bytes] = set()
+        if not prepared.fresh:
+            wanted = hashes(requests, facts.identity, settings.model(step.model))
+            known = await database.read(history.known_answers, wanted)
         past = await database.read(
             history.past_calls, prepared.assembly.pipeline.name, step.name, step.model
         )
         one = estimate_step(step, facts, requests, len(known), scale, past)
         steps.append(one)
         seconds = seconds + duration(one, facts, past, settings.limits.concurrency)
-        if one.cost is None:
+        if one.cost is None or one.list_cost is None:
             unpriced.append(facts.name)
         else:
-            cost = cost + one.cost
+            cost, list_cost = cost + one.cost, list_cost + one.list_cost
     return Estimate(
         products=total, items=total * len(prepared.targets), calls=sum(s.calls for s in steps),
-        cost=None if unpriced else cost, seconds=seconds, steps=tuple(steps),
-        unpriced=tuple(dict.fromkeys(unpriced)), sample=len(sample), notes=tuple(notes),
+        cost=None if unpriced else cost, list_cost=None if unpriced else list_cost,
+        seconds=seconds, steps=tuple(steps), unpriced=tuple(dict.fromkeys(unpriced)),
+        sample=len(sample), notes=tuple(notes),
     )  # fmt: skip
 
 
 def _sample(conn: Connection, choice: Choice, targets: tuple[str, ...]) -> list[Item]:
-    drawn = replace(choice, sample=SAMPLE, order_by=(), limit=None)
-    if choice.limit is not None and choice.limit <= SAMPLE:
-        drawn = choice
     items = []
-    for row in conn.execute(ranked(conn, drawn)).all():
+    for row in conn.execute(ranked(conn, replace(choice, sample=SAMPLE))).all():
         product = store_products.as_product(row)
         group = store_products.group_of(conn, row.group_id) if row.group_id else None
         for target in targets:
@@ -94,7 +96,7 @@ def _render(prepared: Prepared, sample: list[Item]) -> tuple[dict[str, list[Chat
             for name, requests in prompts(prepared.assembly.steps, [item], prepared.params).items():
                 kept = found.setdefault(name, {})
                 for request in requests:
-                    kept.setdefault(hashes([request], "")[0], request)
+                    kept.setdefault(canonical(request), request)
         except TemplateError:
             unusable += 1
     return {name: list(kept.values()) for name, kept in found.items()}, unusable
@@ -102,7 +104,7 @@ def _render(prepared: Prepared, sample: list[Item]) -> tuple[dict[str, list[Chat
 
 async def _facts(settings: Settings, database: Database, step: BoundStep) -> ModelFacts:
     model = settings.model(step.model)
-    provider = open_provider(model)
+    provider = idle_provider(model)
     counter: Callable[[str], int] | None = token_counter(model)
     by = "the model's own tokenizer"
     if counter is None:
@@ -113,10 +115,10 @@ async def _facts(settings: Settings, database: Database, step: BoundStep) -> Mod
         else:
             by = "an approximation by script"
             counter = approximate
-    slots = getattr(provider, "slots", None)
     return ModelFacts(
         step.model, provider.identity, price_of(settings, model), counter, by,
-        model.concurrency or slots or settings.limits.concurrency, model.rpm, model.tpm,
+        concurrency_of(settings, model, provider), model.rpm, model.tpm,
+        reasoning_allowance(model),
     )  # fmt: skip
 
 

@@ -70,8 +70,9 @@ def load_gold(
         rows = {}
         for batch in reader.batches():
             for row in batch.rows:
-                # A missing cell says that there is no such value: that is gold too.
-                rows[str(row.get(own))] = {name: row.get(name) for name in known if name != own}
+                # A missing cell says that there is no such value: that is gold too. A JSON line
+                # that does not name a field says nothing about it.
+                rows[str(row.get(own))] = {n: row[n] for n in known if n in row and n != own}
     return Gold(rows)
 
 

@@ -101,8 +101,9 @@ async def import_sources(
                 done.problem(source, row, message)
     if catalog is None:
         raise SourceError("there is nothing to import; name a file, a folder or a database URL")
-    if counts.groups:
-        await database.write(store_products.refresh_groups, catalog, counts.groups)
+    after: int | None = 0
+    while catalog.group_column is not None and after is not None:
+        after = await database.write(store_products.refresh_groups, catalog, after)
     done.catalog, done.key, done.number = catalog.name, catalog.key_column, catalog.imports
     await database.write(_index_facets, catalog, database.dialect)
     if counts.repeated:
@@ -141,7 +142,10 @@ async def _one_source(
     position = 0
     for batch in reader.batches():
         if catalog is None:  # nothing is written before the first rows could be read
-            catalog = await database.write(store_products.save_catalog, wanted)
+            catalog = await database.write(
+                store_products.save_catalog, wanted, further=done.number > 0
+            )
+            done.number = catalog.imports
         pending += _rows(batch, position, (source, reader.sheet), key, group, options, done)
         position += len(batch.rows)
         if len(pending) >= BATCH_COMMIT:

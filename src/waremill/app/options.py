@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -145,6 +145,19 @@ def _targets(assembly: Assembly, options: TaskOptions) -> tuple[str, ...]:
     return targets or ("",)
 
 
+def budget_in_nano(settings: Settings, models: Iterable[str], budget: float) -> int:
+    """Convert a budget to nano-USD; raise ConfigError where it cannot be kept."""
+    if budget <= 0:
+        raise ConfigError("--budget must be above zero")
+    for name, model in all_models(settings, models).items():
+        if price_of(settings, model) is None:
+            raise ConfigError(
+                f"the price of “{name}” ({model.use}) is unknown, so a budget cannot be kept; "
+                f"give it in waremill.toml: [models.{name}] price = {{input = …, output = …}}"
+            )
+    return round(budget / settings.per_usd * NANO)
+
+
 def order_run(
     settings: Settings, prepared: Prepared, options: TaskOptions, kind: str, **plan: Any
 ) -> Order:
@@ -155,21 +168,14 @@ def order_run(
         budget = settings.limits.budget
     amount = None
     if budget is not None:
-        if budget <= 0:
-            raise ConfigError("--budget must be above zero")
-        for name, model in all_models(settings, assembly.models).items():
-            if price_of(settings, model) is None:
-                raise ConfigError(
-                    f"the price of “{name}” ({model.use}) is unknown, so a budget cannot be kept; "
-                    f"give it in waremill.toml: [models.{name}] price = {{input = …, output = …}}"
-                )
-        amount = round(budget / settings.per_usd * NANO)
+        amount = budget_in_nano(settings, assembly.models, budget)
     output = options.get("output")
     models = identities(settings, assembly.models)
     return Order(
         kind=kind, pipeline=assembly.pipeline, files=assembly.files, templates=assembly.templates,
         choice=prepared.choice, targets=prepared.targets,
         models=models,
+        settings={"languages": settings.languages, "asks_again": settings.limits.asks_again},
         plan={**prepared.written, **plan, "identities": models}, budget=amount,
         fresh=bool(options.get("fresh")),
         output=str(Path(output).resolve()) if output else None,

@@ -9,7 +9,7 @@ from waremill import checks
 from waremill.app.assembly import assemble
 from waremill.catalog.selection import compile_where
 from waremill.domain import Item, Product, Target
-from waremill.errors import ConfigError, NotFound
+from waremill.errors import ConfigError, NotFound, UserError
 from waremill.providers.tokens import approximate
 from waremill.runs.estimate import text_of
 from waremill.runs.plan import Choice, ranked
@@ -28,7 +28,7 @@ def list_templates(workspace: Workspace) -> list[dict[str, Any]]:
     for name in template_names(files):
         try:
             template = load_template(files, name)
-        except (ConfigError, NotFound) as error:
+        except UserError as error:
             rows.append({"name": name, "version": None, "fields": [], "description": str(error)})
         else:
             rows.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from waremill.pipeline import BoundStep
 from waremill.report import ReportData, render_report
 from waremill.store import reporting
 from waremill.store.reporting import FinishedItem
-from waremill.store.runs import Run
+from waremill.store.runs import ALIVE_SECONDS, Run
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 SAMPLES_OF_A_RUN = 40
 SAMPLES_OF_A_TRIAL = 200
 EXAMPLES = 3
+CAUSES = 50
+"""Causes told apart in a report; further ones are counted together."""
 _STATES = {"done": "finished"}
 _ADVICE = {
     "Unavailable": "The endpoint stayed unreachable; `resume --retry-failed` tries these again.",
@@ -36,14 +39,25 @@ _ADVICE = {
 }
 
 
+def owner_is_gone(run: Run) -> bool:
+    """Say whether a run's owner was not heard of lately, or is known to be dead."""
+    from waremill.app.working import owner_is_dead
+
+    silent = run.heartbeat is None or time.time() - run.heartbeat > 2 * ALIVE_SECONDS
+    return silent or owner_is_dead(run.owner)
+
+
 async def status_of(workspace: Workspace, run: Run) -> RunStatus:
     """Say how far a run is and what it cost."""
     sums = await workspace.database.read(sum_run, run)
     states = sums.states
     pending, failed = states.get("pending", 0), states.get("failed", 0)
     settings = workspace.settings
+    state, reason = run.state, run.reason
+    if state == "running" and owner_is_gone(run):
+        state, reason = "paused", "its worker is gone"
     return RunStatus(
-        run=run.name, kind=run.kind, pipeline=run.pipeline, state=run.state, reason=run.reason,
+        run=run.name, kind=run.kind, pipeline=run.pipeline, state=state, reason=reason,
         total=run.total, done=run.total - pending - failed, failed=failed,
         in_review=states.get("review", 0), cost=money(sums.paid, settings.per_usd),
         list_cost=money(sums.list_cost, settings.per_usd), currency=settings.currency,
@@ -90,8 +104,17 @@ def report_data(
         by_target=_targets(sums), by_model=_models(workspace, sums),
         failures=failures, findings=findings, forecast=_forecast(run, sums),
         comparison=_comparison(summary.get("comparison")),
-        samples=tuple(_samples(conn, run, steps)), notes=tuple(summary.get("notes", ())),
+        samples=tuple(_samples(conn, run, steps)), notes=_notes(sums),
     )  # fmt: skip
+
+
+def _notes(sums: Sums) -> tuple[str, ...]:
+    if not sums.uncertain:
+        return ()
+    return (
+        f"{sums.uncertain} attempts timed out or broke off and may have been charged; the sums "
+        "leave them out, the budget counts them at their most",
+    )
 
 
 def _moment(seconds: float | None) -> datetime | None:
@@ -205,6 +228,8 @@ def _quality(
         for item in page:
             if item.error is not None:
                 cause = f"{item.error.get('type')}: {_cause(item.error)}"
+                if cause not in causes and len(causes) >= CAUSES:
+                    cause = "other causes"
                 group = causes.setdefault(cause, [0, []])
                 group[0] += 1
                 if len(group[1]) < EXAMPLES:

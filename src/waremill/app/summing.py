@@ -16,12 +16,16 @@ from waremill.store.runs import Run
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """A run in numbers; money in nano-USD, `list_cost` None where any answer's price is unknown."""
+    """A run in numbers; money in nano-USD, None where any answer's price is unknown.
+
+    `uncertain` counts attempts that failed in a way that may still have been charged.
+    """
 
     states: Mapping[str, int]
     products: int
     linked: int
-    paid: int
+    paid: int | None
+    uncertain: int
     list_cost: int | None
     unpriced: int
     calls: int
@@ -43,7 +47,8 @@ def sum_run(conn: Connection, run: Run) -> Sums:
         states=dict(states),
         products=reporting.count_products(conn, run.id),
         linked=sum(line["linked"] for line in targets),
-        paid=sum(m["paid"] or 0 for m in models),
+        paid=None if unpriced else sum(m["paid"] or 0 for m in models),
+        uncertain=sum(m["calls"] - m["charge_known"] for m in models if m not in answered),
         list_cost=None if unpriced else sum(line["list_cost"] or 0 for line in targets),
         unpriced=unpriced,
         calls=sum(m["calls"] for m in models),

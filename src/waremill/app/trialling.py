@@ -29,6 +29,7 @@ from waremill.runs.intervals import (
     project_duration,
 )
 from waremill.runs.plan import count_chosen, plan_run
+from waremill.store import pipelines as store_pipelines
 from waremill.store import reporting
 from waremill.store import runs as store_runs
 from waremill.store.reporting import FinishedItem
@@ -76,9 +77,11 @@ async def trial(
     whole = await database.read(count_chosen, choice)
     strata = None
     if column := options.get("stratify"):
-        strata = compile_order_by(
+        # Compiled for its error about an unknown column; a stratum is the value itself.
+        compile_order_by(
             f'"{column}"', products.c.attributes, choice.catalog.columns, database.dialect
-        )[0]
+        )
+        strata = products.c.attributes[column].as_string()
     size, seed = options.get("size", 20), options.get("seed", 0)
     drawn = replace(choice, sample=size, seed=seed, strata=strata, order_by=(), limit=None)
     gold = _gold(workspace, prepared, options)
@@ -136,9 +139,9 @@ async def _rival(workspace: Workspace, prepared: Prepared, options: TaskOptions)
     if not against:
         return None
     name = prepared.assembly.pipeline.name
-    version = await workspace.database.read(store_runs.find_pipeline_version, name, against)
+    version = await workspace.database.read(store_pipelines.find_pipeline_version, name, against)
     if version is not None:
-        _, files = await workspace.database.read(store_runs.load_pipeline_files, version)
+        _, files = await workspace.database.read(store_pipelines.load_pipeline_files, version)
         return assemble(workspace.settings, name, options.get("model"), files)
     try:
         rival = workspace.assemble(name, against)
@@ -351,7 +354,9 @@ def _sentences(
 
 async def forecast_for(workspace: Workspace, prepared: Prepared) -> Sequence[Line]:
     """Give what the newest trial of the same task forecast, else what an estimate says."""
-    version = store_runs.pipeline_hash(prepared.assembly.pipeline.name, prepared.assembly.files)
+    version = store_pipelines.pipeline_hash(
+        prepared.assembly.pipeline.name, prepared.assembly.files
+    )
     written = prepared.written
 
     def read(conn: Connection) -> Sequence[Line] | None:

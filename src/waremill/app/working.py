@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 from sqlalchemy import ColumnElement
 
 from waremill.app.assembly import Assembly, Endpoints, assemble, identities
@@ -18,12 +20,15 @@ from waremill.catalog.selection import compile_where
 from waremill.errors import ConfigError, Conflict
 from waremill.runs.work import Ended, Worker, WorkLimits
 from waremill.settings import Settings
+from waremill.store import items as store_items
+from waremill.store import pipelines as store_pipelines
 from waremill.store import runs as store_runs
 from waremill.store.database import Database, Dialect
 from waremill.store.journal import Journal
 from waremill.store.runs import Run
-from waremill.store.tables import items, products
+from waremill.store.tables import dumps, items, products
 
+PULSE_SECONDS = 5.0
 OnStart = Callable[[Worker], None]
 """Is handed the worker once it works: for a progress bar, and to stop it."""
 
@@ -41,6 +46,12 @@ def owner_is_dead(owner: str | None) -> bool:
     if host != socket.gethostname() or not rest.isdecimal():
         return False
     return _born(int(rest)) != owner.rpartition(":")[2]
+
+
+def owner_is_alive(owner: str) -> bool:
+    """Say whether a run's owner is known to be a living process of this machine."""
+    host = owner.rpartition(":")[0].rpartition(":")[0]
+    return host == socket.gethostname() and not owner_is_dead(owner)
 
 
 def _born(pid: int) -> str:
@@ -67,8 +78,10 @@ async def work_run(
     """
     if run.state in ("done", "cancelled"):
         raise Conflict(f"run {run.name} is {run.state}; there is nothing left to work")
-    dead = owner_is_dead(run.owner)
-    run = await database.write(store_runs.claim, run.id, owner_name(), owner_is_dead=dead)
+    run = await database.write(
+        store_runs.claim, run.id, owner_name(), owner_is_dead, owner_is_alive
+    )
+    pulse = asyncio.create_task(_pulse(database, run))
     started = time.monotonic()
     ended = Ended("paused", "the worker could not start")
     budget: Budget | None = None
@@ -97,6 +110,9 @@ async def work_run(
                 await _accept(database, run, assembly)
     except Conflict:
         raise
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        ended = Ended("interrupted")
+        raise
     except BaseException as error:
         ended = Ended("paused", str(error) or type(error).__name__)
         raise
@@ -104,12 +120,23 @@ async def work_run(
         state = "paused" if ended.state == "interrupted" else ended.state
         reason = "interrupted" if ended.state == "interrupted" else ended.reason
         unspent = budget.unspent() if budget is not None else 0
+        pulse.cancel()
         # A release that comes too late is a Conflict: the run is somebody else's, who settles it.
         with contextlib.suppress(Conflict):
             await database.write(
                 store_runs.release, run, state, reason, unspent, time.monotonic() - started
             )
     return await database.read(store_runs.get_run, run.id)
+
+
+async def _pulse(database: Database, run: Run) -> None:
+    """Say that the owner lives from the claim to the release, also while nothing is worked yet."""
+    while True:
+        await asyncio.sleep(PULSE_SECONDS)
+        try:
+            await database.write(store_runs.touch, run)
+        except Conflict:  # the next commit of the work says so
+            return
 
 
 async def thaw(
@@ -119,10 +146,11 @@ async def thaw(
 
     `check_models` refuses to work it with models other than the planned ones.
     """
-    _, files = await database.read(store_runs.load_pipeline_files, run.pipeline_version_id)
+    _, files = await database.read(store_pipelines.load_pipeline_files, run.pipeline_version_id)
     assembly = assemble(settings, run.pipeline, run.plan.get("model"), files)
     planned = run.plan.get("identities")
-    if check_models and planned and planned != identities(settings, assembly.models):
+    now = orjson.loads(dumps(identities(settings, assembly.models)))  # as the plan was frozen
+    if check_models and planned and planned != now:
         raise ConfigError(
             f"run {run.name} was planned with other models than waremill.toml names now; "
             "set them back, or start a new run"
@@ -136,7 +164,7 @@ async def _accept(database: Database, run: Run, assembly: Assembly) -> None:
     if rule is None:
         return
     condition = review_condition(rule, tuple(run.plan["columns"]), database.dialect)
-    await database.write(store_runs.accept_where, run, condition, rule)
+    await database.write(store_items.accept_where, run, condition, rule)
 
 
 def review_condition(rule: str, columns: tuple[str, ...], dialect: Dialect) -> ColumnElement[bool]:

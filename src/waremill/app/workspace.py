@@ -12,11 +12,18 @@ from waremill.app.assembly import Assembly, assemble, require_keys
 from waremill.app.estimating import estimate as estimate_prepared
 from waremill.app.exporting import export_run
 from waremill.app.importing import Imported, ImportOptions
-from waremill.app.options import Prepared, TaskOptions, choose, order_run, prepare
+from waremill.app.options import Prepared, TaskOptions, budget_in_nano, choose, order_run, prepare
 from waremill.app.reporting import report_html, status_of
 from waremill.app.status import RunStatus
 from waremill.app.trialling import TrialResult
-from waremill.app.working import OnStart, owner_is_dead, review_condition, thaw, work_run
+from waremill.app.working import (
+    OnStart,
+    owner_is_alive,
+    owner_is_dead,
+    review_condition,
+    thaw,
+    work_run,
+)
 from waremill.catalog.publishers import publisher_for
 from waremill.domain import Product
 from waremill.errors import Conflict, NotFound
@@ -25,6 +32,7 @@ from waremill.runs.estimate import Estimate
 from waremill.runs.plan import plan_run, ranked
 from waremill.runs.work import Ended, Worker
 from waremill.settings import Settings, load_settings
+from waremill.store import items as store_items
 from waremill.store import products as store_products
 from waremill.store import runs as store_runs
 from waremill.store.database import Database, migrate
@@ -162,8 +170,10 @@ class Workspace:
 
     async def work(self, run: Run, on_start: OnStart | None = None) -> RunStatus:
         """Work a planned, paused or orphaned run in this process."""
+        mine: list[Worker] = []
 
         def started(worker: Worker) -> None:
+            mine.append(worker)
             self._workers.append(worker)
             if on_start is not None:
                 on_start(worker)
@@ -171,7 +181,8 @@ class Workspace:
         try:
             run = await work_run(self.settings, self.database, run, started)
         finally:
-            self._workers.clear()
+            for worker in mine:
+                self._workers.remove(worker)
         if run.output and run.kind == "run":
             await self.export(run.name, run.output)
         return await self.status(run.name)
@@ -209,14 +220,15 @@ class Workspace:
         `budget` sets a new budget in the workspace's currency.
         """
         run = await self.find_run(name)
+        if run.state == "cancelled":
+            raise Conflict(f"run {run.name} is cancelled; start a new one")
         if budget is not None:
-            amount = round(budget / self.settings.per_usd * 1_000_000_000)
-            await self.database.write(store_runs.set_run, run.id, {"budget": amount})
+            amount = budget_in_nano(self.settings, run.plan.get("identities", {}), budget)
+            await self.database.write(store_runs.set_budget, run, amount)
         if retry_failed:
-            if run.owner is not None and not owner_is_dead(run.owner):
+            if run.owner is not None and owner_is_alive(run.owner):
                 raise Conflict(f"run {run.name} is being worked; pause it first")
-            await self.database.write(store_runs.retry_failed, run.id)
-            await self.database.write(store_runs.set_run, run.id, {"state": "paused"})
+            await self.database.write(store_items.revive_failed, run)
         run = await self.database.read(store_runs.get_run, run.id)
         if run.state == "done":
             if run.output:
@@ -236,15 +248,14 @@ class Workspace:
         run = await self.find_run(name)
         if run.state in ("done", "cancelled"):
             raise Conflict(f"run {run.name} is {run.state} already")
-        alive = not owner_is_dead(run.owner) and await self.database.write(
+        reached = not owner_is_dead(run.owner) and await self.database.write(
             store_runs.leave_command, run, command
         )
-        if not alive:
-            await self.database.write(
-                store_runs.set_run,
-                run.id,
-                {"state": state, "reason": f"{state} by a user", "owner": None},
-            )
+        reason = f"{state} by a user"
+        if not reached and not await self.database.write(
+            store_runs.stop_orphan, run, state, reason
+        ):
+            await self.database.write(store_runs.leave_command, run, command)
         return await self.status(run.name)
 
     async def export(
@@ -267,7 +278,7 @@ class Workspace:
         """Accept a run's items that a rule over attributes and `_findings` picks; give how many."""
         run = await self.find_run(name)
         condition = review_condition(where, tuple(run.plan["columns"]), self.database.dialect)
-        return await self.database.write(store_runs.accept_where, run, condition, where)
+        return await self.database.write(store_items.accept_where, run, condition, where)
 
     async def report(self, name: str, path: str | Path | None = None) -> Path:
         """Write a run's HTML report; the default place is `RUN.html` in the workspace."""

@@ -12,10 +12,12 @@ from typing import Any
 from waremill.calls.budget import Budget
 from waremill.calls.limiter import Limiter
 from waremill.calls.rate import Rate
-from waremill.calls.request import canonical, request_hash
+from waremill.calls.request import canonical, configured, request_hash
 from waremill.domain import Answer, Chat, Emit, Model, Price, Provider, Response, Usage
 from waremill.errors import (
     AccessDenied,
+    ConfigError,
+    LimitReached,
     ProviderError,
     RateLimited,
     Refused,
@@ -74,7 +76,12 @@ class Caller:
         self._budget = budget
         self._wait = wait or _backoff
         self._flying: dict[bytes, asyncio.Future[Answer]] = {}
+        self._stopped = False
         self.spent = Spent()
+
+    def stop(self) -> None:
+        """Send nothing more; calls in flight go on, whoever waits to send gets LimitReached."""
+        self._stopped = True
 
     async def call(
         self, request: Chat, alias: str, sender: Sender, emit: Emit | None = None
@@ -85,7 +92,7 @@ class Caller:
         ProviderError, or LimitReached when the budget is used up.
         """
         chain = self._chain(alias)
-        asked = [_configured(request, endpoint.model) for endpoint in chain]
+        asked = [configured(request, endpoint.model) for endpoint in chain]
         bodies = [canonical(one) for one in asked]
         if len(chain) > 1:
             for endpoint, body in zip(chain, bodies, strict=True):
@@ -154,7 +161,11 @@ class Caller:
         most = Usage(input=len(body), output=request.max_tokens + endpoint.allowance)
         reserved = 0
         if self._budget is not None:
-            assert endpoint.price is not None, "plan refuses a budget with an unknown price"
+            if endpoint.price is None:
+                raise ConfigError(
+                    f"the price of “{endpoint.model.alias}” is unknown, so the budget cannot be "
+                    "kept; give it in waremill.toml, then resume"
+                )
             reserved = endpoint.price.cost(most)
         for attempt in range(1, ATTEMPTS + 1):
             if self._budget is not None:
@@ -164,6 +175,9 @@ class Caller:
                 await endpoint.rate.take(most.input + most.output)
                 started = await endpoint.limiter.acquire()
                 wall = time.time()
+                if self._stopped:
+                    endpoint.limiter.left()
+                    raise LimitReached("the run stops", limit="stop")
                 try:
                     response = await endpoint.provider(request, emit)
                 except ProviderError as error:
@@ -180,7 +194,7 @@ class Caller:
                     raise
                 else:
                     record = self._record(endpoint, digest, sender, attempt, wall)
-                    endpoint.limiter.succeeded(record["latency"])
+                    endpoint.limiter.succeeded(record["latency"], response.usage.output)
                     usage = response.usage
                     endpoint.rate.settle(most.input + most.output, usage.input + usage.output)
                     cost = endpoint.price.cost(usage) if endpoint.price else None
@@ -207,14 +221,16 @@ class Caller:
             endpoint.limiter.unavailable()
         else:
             endpoint.limiter.left()
-        charged = error.status is not None and error.status != 200
+        refused = error.status is not None and error.status != 200
+        free = refused or not error_was_sent(error)
         record.update(
             outcome=_OUTCOMES.get(type(error), "unavailable"), status=error.status,
-            request_id=error.request_id, error=str(error)[:500], paid=0 if charged else None,
+            request_id=error.request_id, error=storable(str(error)[:500]),
+            paid=0 if free else None,
         )  # fmt: skip
         self._journal.add("calls", [record])
         self.spent.count(record)
-        return reserved if charged or not error_was_sent(error) else 0
+        return reserved if free else 0
 
     async def _answered(
         self, endpoint: Endpoint, response: Response, record: Record, size: int, cost: int | None
@@ -226,8 +242,8 @@ class Caller:
                       request_id=response.request_id)  # fmt: skip
         answer = {
             "hash": record["request_hash"], "model": endpoint.provider.identity,
-            "outcome": response.outcome, "text": response.text,
-            "reported_model": response.model, "request_id": response.request_id,
+            "outcome": response.outcome, "text": storable(response.text),
+            "reported_model": storable(response.model), "request_id": response.request_id,
             "request_bytes": size, **counted, "created_at": time.time(),
         }  # fmt: skip
         self.spent.count(record)
@@ -261,16 +277,14 @@ _OUTCOMES: dict[type[ProviderError], str] = {
 }
 
 
+def storable(text: str) -> str:
+    """Replace what PostgreSQL cannot keep in a text: the NUL character."""
+    return text.replace("\x00", "\ufffd") if "\x00" in text else text
+
+
 def error_was_sent(error: ProviderError) -> bool:
     """Say whether a failed request may have reached the endpoint, so that it may be charged."""
     return bool(getattr(error, "sent", True))
-
-
-def _configured(request: Chat, model: Model) -> Chat:
-    """Give a request the sampling settings its model is configured with, unless it has its own."""
-    if request.options or not model.options:
-        return request
-    return replace(request, options=model.options)
 
 
 def _backoff(attempt: int) -> float:

@@ -1,8 +1,10 @@
 """How many calls may be in flight to one endpoint, learned from how it answers.
 
 Additive increase, multiplicative decrease (Chiu and Jain 1989): a 429 halves the limit once per
-burst, every success lets it grow by 1/limit, 5xx only pauses growth. Latency counts too, since
-self-hosted servers queue and never say 429.
+burst, every success lets it grow by 1/limit, 5xx only pauses growth. Pauses are counted in replies
+and not in seconds, so that a steady share of faults cannot hold a fast endpoint at one call.
+Latency counts too, since self-hosted servers queue and never say 429: as seconds an output token,
+so that short and long replies of one model can be compared, and never below a quarter of the limit.
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-GROWTH_PAUSE = 5.0
-"""Seconds without growth after a 5xx."""
 SLOW = 4.0
-"""A smoothed latency this many times the best smoothed one cuts the limit by a tenth."""
+"""A smoothed pace this many times the best smoothed one cuts the limit by a tenth."""
+START_TOKENS = 40
+"""What reading a prompt counts as, in output tokens, when paces are compared."""
+FORGET = 1.002
+"""The best pace is forgotten by this factor a reply, so that an old best cannot hold for ever."""
 
 
 class Limiter:
@@ -27,7 +31,7 @@ class Limiter:
         self._clock = clock
         self._queue: deque[asyncio.Future[None]] = deque()
         self._last_cut = float("-inf")
-        self._no_growth_before = float("-inf")
+        self._quiet = 0  # replies to come before the limit grows again
         self._closed_until = float("-inf")
         self._smooth = 0.0
         self._best = float("inf")
@@ -54,17 +58,20 @@ class Limiter:
                 raise
         return self._clock()
 
-    def succeeded(self, latency: float) -> None:
-        """Leave after a reply that took `latency` seconds."""
+    def succeeded(self, latency: float, tokens: int = 0) -> None:
+        """Leave after a reply that took `latency` seconds and wrote `tokens` tokens."""
         now = self._clock()
         self._seen += 1
         weight = 0.1 if self._seen > 10 else 1 / self._seen
-        self._smooth += weight * (latency - self._smooth)
+        self._smooth += weight * (latency / (tokens + START_TOKENS) - self._smooth)
         if self._seen >= 10:
-            self._best = min(self._best, self._smooth)
-        if self._seen > 50 and self._smooth > SLOW * self._best and now - self._last_cut > 1.0:
+            self._best = min(self._best * FORGET, self._smooth)
+        slow = self._seen > 50 and self._smooth > SLOW * self._best
+        if slow and now - self._last_cut > 1.0 and self.limit > self.most / 4:
             self._cut(now, 0.9)
-        elif now >= self._no_growth_before and self.limit < self.most:
+        elif self._quiet > 0:
+            self._quiet -= 1
+        elif self.limit < self.most:
             self.limit = min(float(self.most), self.limit + 1.0 / self.limit)
         self._leave()
 
@@ -79,7 +86,7 @@ class Limiter:
 
     def unavailable(self) -> None:
         """Leave after a 5xx, a time-out or a cut connection."""
-        self._no_growth_before = self._clock() + GROWTH_PAUSE
+        self._quiet = int(self.limit)  # one round of replies
         self._leave()
 
     def left(self) -> None:
@@ -89,7 +96,7 @@ class Limiter:
     def _cut(self, now: float, factor: float) -> None:
         self.limit = max(1.0, self.limit * factor)
         self._last_cut = now
-        self._no_growth_before = now + 1.0
+        self._quiet = int(self.limit)
 
     def _leave(self) -> None:
         self.flying -= 1

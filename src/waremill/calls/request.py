@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
-from waremill.domain import Chat
+from waremill.domain import Chat, Model
 
 _SCHEMAS: dict[int, tuple[Mapping[str, Any], orjson.Fragment]] = {}
 _SCHEMAS_KEPT = 512
+
+
+def configured(request: Chat, model: Model) -> Chat:
+    """Give a request the options its model is configured with, unless it has its own."""
+    if request.options or not model.options:
+        return request
+    return replace(request, options=model.options)
 
 
 def canonical(request: Chat) -> bytes:

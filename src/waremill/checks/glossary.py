@@ -20,8 +20,9 @@ def glossary(draft: Draft, rules: Rules) -> list[Finding]:
     """Check the glossary's terms that stand in the source against the copy.
 
     - Where a field is made from the source field of the same name (`description`, or
-      `description_de` from `description`), that is a translation: each of the source field's terms
-      must stand in it in the target's spelling, terms to keep as they are. Error.
+      `description_de`, from `description` or `raw_description`), that is a translation: each of the
+      source field's terms must stand in it in the target's spelling, terms to keep as they are.
+      Error.
     - Elsewhere copy may leave a term out, but where it writes the source's spelling instead of the
       target's, the term was not translated. Error.
     - A draft of some length that uses none of the product's translated terms gets one warning.
@@ -70,9 +71,9 @@ def _translated(draft: Draft, rules: Rules, target: Target) -> dict[str, str]:
     for name, value in draft.values.items():
         if not isinstance(value, str):
             continue
-        original = draft.source.get(name)
-        if original is None and name.endswith(f"_{target.language}"):
-            original = draft.source.get(name[: -len(target.language) - 1])
+        plain = name.removesuffix(f"_{target.language}")
+        originals = (draft.source.get(n) for n in (name, plain, f"raw_{name}", f"raw_{plain}"))
+        original = next((text for text in originals if text is not None), None)
         if isinstance(original, str):
             for term in rules.glossary.matching(original, target):
                 demanded.setdefault(term.source, name)

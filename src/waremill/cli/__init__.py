@@ -93,21 +93,25 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"{error.message} Did you mean “{near[0]}”?", ctx) from None
 
 
+_HELP = """Mass-produce product content for a catalogue, with known quality and known cost.
+
+\b
+A first run:
+  waremill init shop --example perfume && cd shop
+  waremill import perfumes.xlsx --key sku --group group
+  waremill trial launch -n 5
+  waremill run launch --limit 20 -o copy.xlsx
+"""
+
+
 @click.group(
     cls=LazyGroup,
+    help=_HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "--version", prog_name="waremill")
 def cli() -> None:
-    r"""Mass-produce product content for a catalogue, with known quality and known cost.
-
-    \b
-    A first run:
-      waremill init shop --example perfume && cd shop
-      waremill import perfumes.xlsx --key sku --group group
-      waremill trial launch -n 5
-      waremill run launch --limit 20 -o copy.xlsx
-    """
+    """Stand for the whole command line; its commands are found by name."""
 
 
 def main() -> None:

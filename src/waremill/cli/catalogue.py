@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from waremill.app import Workspace
@@ -33,12 +35,14 @@ def import_command(
 
     async def work(workspace: Workspace) -> int:
         def progress(rows: int) -> None:
-            if not as_json:
-                click.echo(f"\r{rows:,} rows", nl=False, err=True)
+            if sys.stderr.isatty():
+                click.echo(f"\r{rows:,} rows ", nl=False, err=True)
 
         done = await workspace.import_catalog(
             files, key=key, group=group, sheet=sheet, catalog=catalog, progress=progress
         )
+        if sys.stderr.isatty():
+            click.echo("\r", nl=False, err=True)
         if as_json:
             print_json(
                 {
@@ -72,8 +76,9 @@ def import_command(
 @click.option("--where", metavar="SQL", help="A filter, such as \"brand = 'Dior' AND price > 30\".")
 @click.option("--order-by", metavar="SQL", help='An order, such as "price DESC".')
 @click.option(
-    "--limit", metavar="N", type=click.IntRange(1, 100_000), default=20, show_default=True
-)
+    "--limit", metavar="N", type=click.IntRange(1, 100_000), default=20, show_default=True,
+    help="How many to show.",
+)  # fmt: skip
 @click.option("--catalog", metavar="NAME", help="The catalogue (default: the only one).")
 def products_command(
     folder: str | None,

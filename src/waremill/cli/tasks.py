@@ -142,7 +142,9 @@ def _time(seconds: float) -> str:
     help="How many products.",
 )
 @click.option("--gold", metavar="FILE|COL", help="Right values: a file by key, or a column.")
-@click.option("--seed", metavar="N", type=int, default=0, show_default=True)
+@click.option(
+    "--seed", metavar="N", type=int, default=0, show_default=True, help="Which sample is drawn."
+)
 @click.option("--stratify", metavar="COL", help="Draw the same share of each value of COL.")
 @click.option("--against", metavar="VERSION", help="A version of the pipeline, or a model.")
 @click.option("-o", "--report", "place", metavar="FILE.html", help="Where the report goes.")

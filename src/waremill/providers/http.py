@@ -322,14 +322,18 @@ def require_key(model: Model, urls: tuple[str, ...], variable: str | None) -> No
 
 
 def identity(model: Model, urls: tuple[str, ...]) -> str:
-    """Name the model and its endpoints for the request's hash: no alias, no login, no key."""
+    """Name the model, its endpoints and how JSON is asked for, for the request's hash.
+
+    No alias, no login, no key.
+    """
     cleaned: set[str] = set()
     for url in urls:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
         query = parts.query if "key=" not in parts.query else ""
         cleaned.add(urlunsplit((parts.scheme, host, parts.path.rstrip("/"), query, "")))
-    return f"{model.use} {' '.join(sorted(cleaned))}"
+    asked = "" if model.structured == "auto" else f" structured={model.structured}"
+    return f"{model.use} {' '.join(sorted(cleaned))}{asked}"
 
 
 def join_url(base: str, path: str, query: str = "") -> str:

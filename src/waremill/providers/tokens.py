@@ -42,8 +42,13 @@ def token_counter(model: Model) -> Callable[[str], int] | None:
     """Give an exact counter for a model's texts, or None where none works offline.
 
     OpenAI's models: `bpe-openai`, cl100k_base up to GPT-4 Turbo, o200k_base from GPT-4o on and for
-    names not known yet. A message costs about four tokens beyond its text.
+    names not known yet. Embedded models: their own, where the file is here. A message costs about
+    four tokens beyond its text.
     """
+    if model.vendor == "local":
+        from waremill.providers.local import local_token_counter
+
+        return local_token_counter(model)
     if model.vendor not in ("openai", "azure"):
         return None
     if model.vendor == "openai" and model.base_urls and not _GPT.match(model.name):

@@ -11,13 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from waremill.calls.request import canonical, request_hash
-from waremill.domain import Chat, Item, Price, Usage
+from waremill.calls.request import canonical, configured, request_hash
+from waremill.domain import Chat, Item, Model, Price, Usage
 from waremill.pipeline import BoundStep
 from waremill.store.history import Past
 
 TYPICAL_SHARE = 0.4
 """Without past calls a reply is taken to fill this share of its bound; the range is 0.1 to 1."""
+TYPICAL_THINKING = 0.25
+"""Without past calls a model that thinks is taken to use this share of what it may, a guess on the
+careful side; the range is 0 to 1. Past calls count thinking among the tokens of the reply.
+"""
 TYPICAL_SECONDS = 1.0
 TYPICAL_SPEED = 60.0
 """Without past calls a call takes 1 s and 1/60 s per output token, as hosted models commonly do."""
@@ -25,7 +29,9 @@ TYPICAL_SPEED = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What an estimate needs to know of a model. `count` counts a text's tokens."""
+    """What an estimate needs to know of a model. `count` counts a text's tokens; `allowance` is
+    how many tokens a reply may take for thinking, beyond its limit.
+    """
 
     name: str
     identity: str
@@ -35,6 +41,7 @@ class ModelFacts:
     concurrency: int
     rpm: int | None = None
     tpm: int | None = None
+    allowance: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,11 @@ NOTHING = Range(0.0, 0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class StepEstimate:
-    """One step's share: calls, tokens, list cost in nano-USD (None: price unknown)."""
+    """One step's share; money in nano-USD at list price, None where the price is unknown.
+
+    `calls`, `input`, `output` and `cost` are of what is still to be asked; `list_cost` also counts
+    what was answered before.
+    """
 
     step: str
     model: str
@@ -66,13 +77,15 @@ class StepEstimate:
     input: Range
     output: Range
     cost: Range | None
+    list_cost: Range | None
     counted_by: str
     from_past: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run would need. `cost` is the list cost in nano-USD of what is not yet answered;
+    """What a run would need. `cost` is what is still to be paid, in nano-USD at list price;
+    `list_cost` also counts what was answered before, as a finished run's list cost does. Both are
     None when a model's price is unknown. `seconds` is wall time under the limits.
     """
 
@@ -80,6 +93,7 @@ class Estimate:
     items: int
     calls: float
     cost: Range | None
+    list_cost: Range | None
     seconds: Range
     steps: tuple[StepEstimate, ...]
     unpriced: tuple[str, ...] = ()
@@ -90,7 +104,7 @@ class Estimate:
     @property
     def cost_per_product(self) -> float | None:
         """The expected list cost a product, in nano-USD."""
-        return None if self.cost is None else self.cost.expected / max(self.products, 1)
+        return None if self.list_cost is None else self.list_cost.expected / max(self.products, 1)
 
 
 def prompts(
@@ -113,9 +127,12 @@ def prompts(
     return {name: list(by_body.values()) for name, by_body in found.items()}
 
 
-def hashes(requests: Sequence[Chat], identity: str) -> list[bytes]:
-    """Give the requests' hashes for a model, to see which were answered before."""
-    return [request_hash(identity, canonical(request)) for request in requests]
+def hashes(requests: Sequence[Chat], identity: str, model: Model) -> list[bytes]:
+    """Give the hashes that calling a model with these requests would look up.
+
+    A fallback's answers are not looked for, so an estimate is too high rather than too low.
+    """
+    return [request_hash(identity, canonical(configured(one, model))) for one in requests]
 
 
 def text_of(request: Chat) -> str:
@@ -144,29 +161,39 @@ def estimate_step(
     number of items each sampled item stands for.
     """
     size = len(requests)
-    new = max(size - answered, 0) * scale * (past.asks if past else 1.0)
-    tokens = [model.count(text_of(request)) for request in requests]
-    read = mean_range(tokens) * new
+    every = size * scale * (past.asks if past else 1.0)
+    new = every * max(size - answered, 0) / max(size, 1)
+    read = mean_range([model.count(text_of(request)) for request in requests])
+    written = _reply(model, requests, past)
+    cost = list_cost = None
+    if model.price is not None:
+        cost = _cost(model.price, read, written, new)
+        list_cost = _cost(model.price, read, written, every)
+    return StepEstimate(
+        step.name, model.name, new, answered * scale, read * new, written * new, cost, list_cost,
+        model.counted_by, past is not None,
+    )  # fmt: skip
+
+
+def _reply(model: ModelFacts, requests: Sequence[Chat], past: Past | None) -> Range:
+    """Say how many tokens one reply takes, thinking included."""
     if past is not None:
         spread = math.sqrt(max(past.output_squared - past.output**2, 0.0))
         margin = 1.96 * spread / math.sqrt(past.calls) + 0.05 * past.output
-        written = Range(max(past.output - margin, 0.0), past.output, past.output + margin) * new
-    else:
-        most = sum(request.max_tokens for request in requests) / max(size, 1)
-        written = Range(0.1 * most, TYPICAL_SHARE * most, most) * new
-    cost = None
-    if model.price is not None:
-        price = model.price
-        cost = Range(
-            *(
-                price.cost(Usage(int(i), int(o), cached=0)) + price.per_call * max(new - 1, 0)
-                for i, o in zip(_ends(read), _ends(written), strict=True)
-            )
+        return Range(max(past.output - margin, 0.0), past.output, past.output + margin)
+    most = sum(request.max_tokens for request in requests) / max(len(requests), 1)
+    thinking = TYPICAL_THINKING * model.allowance
+    return Range(0.1 * most, TYPICAL_SHARE * most + thinking, most + model.allowance)
+
+
+def _cost(price: Price, read: Range, written: Range, calls: float) -> Range:
+    """Give the list cost of so many calls of one length."""
+    return Range(
+        *(
+            price.cost(Usage(int(i * calls), int(o * calls))) + price.per_call * (calls - 1)
+            for i, o in zip(_ends(read), _ends(written), strict=True)
         )
-    return StepEstimate(
-        step.name, model.name, new, answered * scale, read, written, cost, model.counted_by,
-        past is not None,
-    )  # fmt: skip
+    )
 
 
 def duration(step: StepEstimate, model: ModelFacts, past: Past | None, concurrency: int) -> Range:

@@ -25,15 +25,15 @@ class Likeness:
         """File a text, then give (product key, likeness 0–1) of the others, likest first.
 
         Filing is committed before the search, so of two items at work at once at least one finds
-        the other.
+        the other. `request` is the first 64 bits of the hash of the request that made the text; 0
+        where no model was asked.
         """
         signature = near_duplicates.signature(text)
         keys = near_duplicates.bands(signature)
         self._journal.add(
             "bands",
-            [{"run_id": self._run_id, "band": band, "item_id": item.id, "field": field}
-             for band in keys],
-        )  # fmt: skip
+            [{"field": field, "band": band, "item_id": item.id} for band in keys],
+        )
         await self._journal.put(
             "signatures",
             [{"item_id": item.id, "field": field, "request": request, "signature": signature}],

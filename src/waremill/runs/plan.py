@@ -15,6 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from waremill.errors import NotFound
 from waremill.pipeline import Pipeline
+from waremill.store import items as store_items
+from waremill.store import pipelines as store_pipelines
 from waremill.store import runs as store_runs
 from waremill.store.products import Catalog, chosen
 from waremill.store.runs import Run
@@ -25,8 +27,8 @@ from waremill.store.tables import dumps, products
 class Choice:
     """Which products, in which order: compiled from a selection.
 
-    `sample` products are drawn at random with `seed`, the same share of each value of `strata`
-    where that is given.
+    `limit` takes the first in that order. `sample` of those are drawn at random with `seed`, the
+    same share of each value of `strata` where that is given.
     """
 
     catalog: Catalog
@@ -41,7 +43,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """All a run is made of; `models` are the identities of the models its steps call.
+    """All a run is made of; `models` are the identities of the models its steps call, `settings`
+    the workspace's settings that change what is made.
 
     `plan` is what is frozen with the run as JSON. `budget` is in nano-USD.
     """
@@ -54,6 +57,7 @@ class Order:
     targets: tuple[str, ...]
     models: Mapping[str, str]
     plan: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     budget: int | None = None
     fresh: bool = False
     output: str | None = None
@@ -61,31 +65,38 @@ class Order:
 
 def plan_run(conn: Connection, order: Order) -> Run:
     """Create a run with its items in one transaction; raise NotFound when nothing is chosen."""
-    version_id, version = store_runs.save_pipeline(
+    version_id, version = store_pipelines.save_pipeline(
         conn, order.pipeline.name, order.files, order.templates
     )
     params = order.plan.get("params", {})
     aims = [
         (
             target,
-            store_runs.fingerprint_id(
+            store_pipelines.fingerprint_id(
                 conn,
-                {"pipeline": version, "params": params, "target": target, "models": order.models},
+                {
+                    "pipeline": version,
+                    "params": params,
+                    "target": target,
+                    "models": order.models,
+                    "settings": order.settings,
+                },
             ),
         )
         for target in order.targets
     ]
-    take = store_runs.next_take(conn, [number for _, number in aims]) if order.fresh else 0
     run_id = store_runs.create_run(
         conn,
         {
             "kind": order.kind, "catalog_id": order.choice.catalog.id,
             "pipeline_version_id": version_id, "pipeline": order.pipeline.name,
             "plan": dumps({**order.plan, "version": version, "targets": order.targets}),
-            "take": take, "budget": order.budget, "output": order.output,
+            "take": 0, "budget": order.budget, "output": order.output,
         },
     )  # fmt: skip
-    total = store_runs.insert_items(
+    if order.fresh:  # a run's own number is a take that no other run has
+        store_runs.set_run(conn, run_id, {"take": run_id})
+    total = store_items.insert_items(
         conn, run_id, ranked(conn, order.choice), aims,
         link=not order.fresh, with_groups=order.pipeline.uses_groups,
     )  # fmt: skip
@@ -96,14 +107,9 @@ def plan_run(conn: Connection, order: Order) -> Run:
 
 def ranked(conn: Connection, choice: Choice) -> Select[Any]:
     """Select the chosen products with a `rank` that fixes their order."""
-    query = chosen(choice.catalog.id, choice.where)
-    if choice.groups:
-        members = chosen(choice.catalog.id, choice.where).subquery()
-        query = chosen(choice.catalog.id, groups=True).where(
-            products.c.id.in_(select(members.c.group_id))
-        )
+    query = _selected(choice)
     if choice.sample is not None:
-        keys = sample_ids(conn, query, choice)
+        keys = sample_ids(conn, _limited(query, choice), choice)
         query = chosen(choice.catalog.id, products.c.id.in_(keys), groups=choice.groups)
     if choice.order_by:
         order = (*choice.order_by, products.c.id)
@@ -114,11 +120,29 @@ def ranked(conn: Connection, choice: Choice) -> Select[Any]:
     return query if choice.limit is None else query.limit(choice.limit)
 
 
+def _selected(choice: Choice) -> Select[Any]:
+    """Select the products that a choice's condition picks, or the groups they belong to."""
+    query = chosen(choice.catalog.id, choice.where)
+    if not choice.groups:
+        return query
+    members = query.subquery()
+    inside = products.c.id.in_(select(members.c.group_id))
+    return chosen(choice.catalog.id, inside, groups=True)
+
+
+def _limited(query: Select[Any], choice: Choice) -> Select[Any]:
+    """Narrow a selection to the first `limit` in the choice's order."""
+    if choice.limit is None:
+        return query
+    ordered = query.with_only_columns(products.c.id).order_by(*choice.order_by, products.c.id)
+    first = ordered.limit(choice.limit).subquery()
+    within = products.c.id.in_(select(first.c.id))
+    return chosen(choice.catalog.id, within, groups=choice.groups)
+
+
 def count_chosen(conn: Connection, choice: Choice) -> int:
     """Count what a choice picks, before sampling."""
-    query = chosen(choice.catalog.id, choice.where, groups=choice.groups).with_only_columns(
-        products.c.id
-    )
+    query = _selected(choice).with_only_columns(products.c.id)
     if choice.limit is not None:
         query = query.limit(choice.limit)
     return int(conn.execute(select(func.count()).select_from(query.subquery())).scalar_one())
@@ -132,8 +156,10 @@ def sample_ids(conn: Connection, query: Select[Any], choice: Choice) -> list[int
     """
     wanted = choice.sample or 0
     stratum = choice.strata if choice.strata is not None else func.coalesce(None, 0)
-    rows = conn.execution_options(yield_per=5000).execute(
-        query.with_only_columns(products.c.id, stratum.label("stratum")).order_by(products.c.id)
+    # On the statement, not the connection, which would keep the option for what follows.
+    rows = conn.execute(
+        query.with_only_columns(products.c.id, stratum.label("stratum")).order_by(products.c.id),
+        execution_options={"yield_per": 5000},
     )
     chance = random.Random(choice.seed)
     reservoirs: dict[Any, list[int]] = {}

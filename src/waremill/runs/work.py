@@ -7,10 +7,12 @@ nothing. Where the steps come from and what calls a model is handed in.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +25,7 @@ from waremill.pipeline import BoundStep, Context
 from waremill.runs.decide import Fail, Pause, Retry, Review, decide
 from waremill.runs.likeness import Likeness
 from waremill.runs.stop import StopRules
+from waremill.store import items as store_items
 from waremill.store import recordings
 from waremill.store import runs as store_runs
 from waremill.store.database import Database
@@ -33,11 +36,14 @@ from waremill.store.tables import dumps
 PAGE = 1000
 BACKLOG = 4000
 BEAT_SECONDS = 2.0
+USED_KEPT = 20_000
+COLLECT_AFTER = 20_000
+"""Objects made and not freed before the youngest are searched for cycles; Python's own is 700."""
 
 
 @dataclass(slots=True)
 class Trace:
-    """What one item did so far."""
+    """What one item did so far; `request` is its step's last one, `requests` each field's."""
 
     item: Item
     step: str = ""
@@ -46,8 +52,10 @@ class Trace:
     list_cost: int = 0
     priced: bool = True
     request: int = 0
+    requests: dict[str, int] = field(default_factory=dict)
     answers: list[str] = field(default_factory=list)
     rows: list[Record] = field(default_factory=list)
+    shared: bool = False
 
 
 @dataclass(slots=True)
@@ -106,6 +114,7 @@ class Worker:
         self._limits = limits
         self._likeness = Likeness(database, journal, run.id)
         self._traces: dict[int, Trace] = {}
+        self._used: dict[bytes, int] = {}
         self._queue: deque[Item] = deque()
         self._after = 0
         self._exhausted = False
@@ -127,6 +136,7 @@ class Worker:
         if self._stop is None:
             self._stop = ended
             self._stopping.set()
+            self.caller.stop()
 
     async def work(self, grace: float = 15.0) -> Ended:
         """Work until nothing is pending or something stops the run.
@@ -134,12 +144,16 @@ class Worker:
         After a stop, items in flight get `grace` seconds to finish; they stay pending otherwise
         and replay later. Everything finished is committed on return.
         """
-        self.tally.states = await self._database.read(store_runs.count_states, self.run.id)
+        with fewer_collections():
+            return await self._work(grace)
+
+    async def _work(self, grace: float) -> Ended:
+        self.tally.states = await self._database.read(store_items.count_states, self.run.id)
         tasks = {asyncio.create_task(self._worker()) for _ in range(self._limits.concurrency)}
         heart = asyncio.create_task(self._heart())
         stopping = asyncio.create_task(self._stopping.wait())
+        everyone: asyncio.Future[Any] = asyncio.gather(*tasks)
         try:
-            everyone: asyncio.Future[Any] = asyncio.gather(*tasks)
             await asyncio.wait({everyone, stopping, heart}, return_when=asyncio.FIRST_COMPLETED)
             if heart.done() and not everyone.done():
                 self.stop(Ended("paused", str(heart.exception())))
@@ -150,7 +164,7 @@ class Worker:
         finally:
             for task in (*tasks, heart, stopping):
                 task.cancel()
-            await asyncio.gather(*tasks, heart, stopping, return_exceptions=True)
+            await asyncio.gather(*tasks, everyone, heart, stopping, return_exceptions=True)
             if self._journal.lost is None:
                 await self._journal.committed()
         if self._journal.lost is not None:
@@ -168,7 +182,7 @@ class Worker:
         async with self._feeding:
             if not self._queue and not self._exhausted:
                 page = await self._database.read(
-                    store_runs.pending_page, self.run, self._after, PAGE
+                    store_items.pending_page, self.run, self._after, PAGE
                 )
                 if page:
                     self._after = page[-1].id
@@ -228,18 +242,24 @@ class Worker:
             await self._journal.committed()
 
     async def _run_steps(self, item: Item, trace: Trace) -> None:
-        fields: dict[str, Any] = {}
+        every: dict[str, Any] = {}
+        common: dict[str, Any] = {}  # what does not depend on the target: all a shared step may see
         for step in self._steps:
+            fields = every if step.per == "target" else common
             if step.when is not None and not step.when({**item.product.attributes, **fields}):
                 continue
             view = replace(item, fields=dict(fields)) if fields else item
-            trace.step = step.name
+            trace.step, trace.shared = step.name, step.per != "target"
             seen, asked = len(trace.findings), len(trace.answers)
+            trace.request = 0
             made = await step.run(view, self._context)
+            trace.requests.update(dict.fromkeys(made, trace.request))
             findings = trace.findings[seen:]
             if not made and not findings:
                 continue
-            fields.update(made)
+            every.update(made)
+            if step.per != "target":
+                common.update(made)
             place = item.product.id
             if step.per == "group" and item.group is not None:
                 place = item.group.id
@@ -313,11 +333,21 @@ class Worker:
         trace.answers.append(answer.hash.hex())
         if answer.list_cost is None:
             trace.priced = False
-        else:
+        elif not trace.shared or self._first_use(answer.hash, item.id):
             trace.list_cost += answer.list_cost
             if not answer.replayed:
                 trace.paid += answer.list_cost
         return answer
+
+    def _first_use(self, digest: bytes, item_id: int) -> bool:
+        """Say whether an item is the one a shared answer's list cost is counted to.
+
+        A product's targets, and mostly a group's members, follow each other, so few are kept.
+        """
+        first = self._used.setdefault(digest, item_id)
+        if len(self._used) > USED_KEPT:
+            del self._used[next(iter(self._used))]
+        return first == item_id
 
     def _report(self, item: Item, findings: Sequence[Finding]) -> None:
         self._traces[item.id].findings.extend(findings)
@@ -332,8 +362,26 @@ class Worker:
         return value
 
     async def _similar(self, item: Item, name: str, text: str) -> Sequence[tuple[str, float]]:
-        request = self._traces[item.id].request
+        trace = self._traces[item.id]
+        request = trace.requests.get(name, trace.request)
         return await self._likeness.similar(item, name, text, request)
+
+
+@contextmanager
+def fewer_collections() -> Iterator[None]:
+    """Look for reference cycles more seldom, and never among what is loaded already.
+
+    Items at work are many young objects that live for a reply's time; Python's collector walks
+    them, and at times everything loaded, again and again: a sixth of a run's processor time.
+    """
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def _ending(

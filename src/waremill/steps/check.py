@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from waremill import checks
-from waremill.checks import Draft
-from waremill.domain import Finding, Item
+from waremill.checks import Draft, near_duplicates
+from waremill.domain import Finding, Item, category_of
 from waremill.errors import ConfigError, Where
 from waremill.pipeline import BoundStep, Context, StepSettings
 from waremill.rules.document import suggestion
@@ -35,8 +35,7 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
     async def check(item: Item, ctx: Context) -> dict[str, Any]:
         findings: list[Finding] = []
         if plain:
-            category = item.product.attributes.get("category")
-            category = None if category is None else str(category)
+            category = category_of(item.values)
             draft = Draft(item.fields, item.product.attributes, item.target, {}, category)
             findings += checks.run_checks(plain, draft, kit.rules)
         if NEAR_DUPLICATES in wanted:
@@ -54,8 +53,5 @@ async def _near_duplicates(item: Item, ctx: Context) -> list[Finding]:
         if not isinstance(text, str) or len(text) < SHORTEST:
             continue
         for key, likeness in await ctx.similar(item, name, text):
-            findings.append(
-                Finding(name, NEAR_DUPLICATES, "error",
-                        f"nearly the same text as product {key} ({likeness:.0%} alike)", key)
-            )  # fmt: skip
+            findings.append(near_duplicates.finding(name, key, likeness))
     return findings

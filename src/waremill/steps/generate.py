@@ -14,12 +14,13 @@ from typing import Any
 
 from waremill import checks
 from waremill.checks import Draft
-from waremill.domain import Chat, Finding, Item, Target, is_missing
+from waremill.domain import Chat, Finding, Item, Target, category_of, is_missing
 from waremill.errors import ConfigError, Refused, Where
 from waremill.pipeline import BoundStep, Context, StepSettings
 from waremill.rules.document import suggestion
 from waremill.steps import Kit
 from waremill.templates import Extras, Prompt, Template, load_template
+from waremill.templates.values import write_value
 
 
 def make(step: StepSettings, kit: Kit) -> BoundStep:
@@ -33,6 +34,11 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
     if not isinstance(step.settings.get("template"), str):
         raise ConfigError("generate needs a template", where)
     template = load_template(kit.files, step.settings["template"])
+    if template.retrieval is not None:
+        raise ConfigError(
+            "knowledge is not available in this version; take `context` out of the template",
+            Where(template.file, line=template.retrieval.line),
+        )
     if step.per != "target" and template.uses_target:
         raise ConfigError(
             f"the template “{template.name}” uses the target's language or market, so it cannot be "
@@ -64,6 +70,11 @@ class Generation:
         self._step = step
         self._kit = kit
         self._model = step.model or kit.model
+        self._shown = tuple(one.name for one in template.inputs) or tuple(
+            sorted(template.variables)
+        )
+        tags = {tag for term in kit.rules.glossary.terms for tag in term.translations}
+        self._languages = {tag.partition("-")[0] for tag in tags}
 
     async def generate(self, item: Item, ctx: Context) -> dict[str, Any]:
         """Make the template's fields for one item."""
@@ -120,22 +131,38 @@ class Generation:
         present = {
             name: values[name] for name in template.fields if not is_missing(values.get(name))
         }
-        category = _category(values)
+        category = category_of(values)
         channel = rules.channels.get(target.channel) if target and target.channel else None
         limits = {}
         if channel is not None:
             for name in template.fields:
                 if (rule := channel.rule(name, category)) is not None:
                     limits[name] = rule
-        terms: list[tuple[str, str | None]] = []
-        if rules.glossary:
-            text = "\n".join(str(value) for value in values.values())
-            for term in rules.glossary.matching(text, target):
-                translation = term.translation(target) if target else None
-                if term.keep or translation is not None:
-                    terms.append((term.source, None if term.keep else translation))
-        extras = replace(extras, glossary=tuple(terms), channel=limits)
+        extras = replace(extras, glossary=self._terms(values, target), channel=limits)
         return template.render(values, target, params, present=present, extras=extras)
+
+    def _terms(
+        self, values: Mapping[str, Any], target: Target | None
+    ) -> tuple[tuple[str, str | None], ...]:
+        """Give the glossary's terms in what the prompt shows, with what to write for the target.
+
+        Nothing is translated without a target, nor into a language the glossary has no column of.
+        """
+        if target is None or not self._glossary_serves(target):
+            return ()
+        text = "\n".join(write_value(values.get(name)) for name in self._shown)
+        found = []
+        for term in self._kit.rules.glossary.matching(text, target):
+            translation = term.translation(target)
+            if translation is not None:
+                found.append((term.source, None if term.keep else translation))
+        return tuple(found)
+
+    def _glossary_serves(self, target: Target) -> bool:
+        """Say whether the glossary tells how to write in a language; one of names only always."""
+        if not self._kit.rules.glossary:
+            return False
+        return not self._languages or target.language in self._languages
 
     def _judge(
         self, text: str, prompt: Prompt, values: Mapping[str, Any], target: Target | None
@@ -145,16 +172,8 @@ class Generation:
             return fields, list(broken)
         if not self._template.checks:
             return fields, []
-        draft = Draft(fields, values, target, prompt.contract.fields, _category(values))
+        draft = Draft(fields, values, target, prompt.contract.fields, category_of(values))
         return fields, checks.run_checks(self._template.checks, draft, self._kit.rules)
-
-
-def _category(values: Mapping[str, Any]) -> str | None:
-    """Give the product's category; of a group whose members differ, the first member's."""
-    category = values.get("category")
-    if isinstance(category, list):
-        category = category[0] if category else None
-    return None if category is None else str(category)
 
 
 def _chat(prompt: Prompt) -> Chat:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from operator import itemgetter
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Table, bindparam, func, select, text, update
 
 from waremill.errors import Conflict
+from waremill.store.bulk import BulkInsert, BulkUpdate
 from waremill.store.database import Database
 from waremill.store.runs import Run, clock
 from waremill.store.tables import (
@@ -32,7 +34,11 @@ from waremill.store.tables import (
 )
 
 HASHES_A_QUERY = 500
+PAUSE_EACH = 0.0001
+LONGEST_PAUSE = 0.02
+"""Seconds between two transactions: so much for each who waited for the last, and at most."""
 Record = dict[str, Any]
+_Getter = Callable[[Record], tuple[Any, ...]]
 
 
 @dataclass(slots=True)
@@ -104,8 +110,12 @@ class Journal:
             self._pump = asyncio.create_task(self._work())
 
     async def _work(self) -> None:
+        busy = 0
         while self._find or self._waiters or self._count:
-            await asyncio.sleep(0)  # let everyone who became ready in this turn join
+            # Let others join, the longer the more there were last time: a transaction for many
+            # costs little more than one for few.
+            await asyncio.sleep(min(LONGEST_PAUSE, busy * PAUSE_EACH))
+            busy = len(self._find) + len(self._waiters)
             finds, self._find = self._find, {}
             rows, self._rows = self._rows, Writes()
             count, self._count = self._count, 0
@@ -145,23 +155,22 @@ def _commit(conn: Connection, run: Run, digests: list[bytes], rows: Writes) -> d
         owned = conn.execute(_OWNED, {"b_id": run.id, "b_epoch": run.epoch, "b_now": clock(conn)})
         if owned.rowcount != 1:
             raise Conflict(f"run {run.name} was taken over by another worker")
-        _insert_new(conn, answers, rows.answers, ["hash"])
-        if rows.calls:
-            conn.execute(insert(calls), rows.calls)
+        for name, (statement, values) in _STATEMENTS.items():
+            if group := getattr(rows, name):
+                statement.run(conn, list(map(values, group)))
         if rows.results:
             _insert_results(conn, rows.results)
-        if rows.items:
-            conn.execute(_FINISH, rows.items)
-        _insert_new(conn, recordings, rows.recordings, ["item_id", "name"])
-        _insert_new(conn, signatures, rows.signatures, ["item_id", "field"])
-        if rows.bands:
-            conn.execute(insert(bands), rows.bands)
-    found: dict[bytes, Record] = {}
-    for start in range(0, len(digests), HASHES_A_QUERY):
-        some = digests[start : start + HASHES_A_QUERY]
-        for row in conn.execute(_FIND, {"digests": some}):
-            found[row.hash] = dict(row._mapping)
-    return found
+    return _find(conn, digests)
+
+
+def _insert(
+    table: Table,
+    names: str,
+    key: tuple[str, ...] = (),
+    known: Literal["ignore", "replace"] = "ignore",
+) -> tuple[BulkInsert, _Getter]:
+    columns = tuple(names.split())
+    return BulkInsert(table, columns, key, known), itemgetter(*columns)
 
 
 _OWNED = (
@@ -169,57 +178,75 @@ _OWNED = (
     .where(runs.c.id == bindparam("b_id"), runs.c.epoch == bindparam("b_epoch"))
     .values(heartbeat=bindparam("b_now"))
 )
-_FIND = select(answers).where(answers.c.hash.in_(bindparam("digests", expanding=True)))
-_FINISH = (
-    update(items)
-    .where(items.c.id == bindparam("b_id"))
-    .values(
-        state=bindparam("state"), attempts=bindparam("attempts"), findings=bindparam("findings"),
-        paid=bindparam("paid"), list_cost=bindparam("list_cost"), latency=bindparam("latency"),
-        error=bindparam("error"),
-    )
+_ANSWER = (
+    "hash model outcome text reported_model request_id request_bytes input cached output reasoning "
+    "list_cost created_at"
+)
+_CALL = (
+    "run_id item_id step model request_hash attempt outcome status request_id latency input cached "
+    "output reasoning paid list_cost error started_at"
+)
+_ENDING = ("state", "attempts", "findings", "paid", "list_cost", "latency", "error")
+_STATEMENTS: Mapping[str, tuple[BulkInsert | BulkUpdate, _Getter]] = {
+    "answers": _insert(answers, _ANSWER, ("hash",)),
+    "calls": _insert(calls, _CALL),
+    "items": (BulkUpdate(items, _ENDING), itemgetter(*_ENDING, "b_id")),
+    "recordings": _insert(recordings, "item_id name value", ("item_id", "name")),
+    # A retried item's text takes the place of its old one. Bands of the old one may stay: they only
+    # propose candidates, and signatures decide.
+    "signatures": _insert(
+        signatures, "item_id field request signature", ("item_id", "field"), "replace"
+    ),
+    "bands": _insert(bands, "field band item_id", ("field", "band", "item_id")),
+}
+_RESULTS = BulkInsert(
+    results,
+    ("id", "item_id", "product_id", "target", "step", "origin", "values", "findings", "provenance",
+     "created_at"),
 )  # fmt: skip
+_CURRENT = BulkInsert(
+    current,
+    ("product_id", "target", "field", "result_id"),
+    ("product_id", "target", "field"),
+    "replace",
+)
+_FOUND = tuple(_ANSWER.split())
 
 
-def _insert_new(conn: Connection, table: Table, rows: list[Record], key: list[str]) -> None:
-    if not rows:
-        return
-    if conn.dialect.name == "sqlite":
-        conn.execute(insert(table).prefix_with("OR IGNORE"), rows)
-        return
-    from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-
-    conn.execute(insert_postgresql(table).on_conflict_do_nothing(index_elements=key), rows)
+def _find(conn: Connection, digests: list[bytes]) -> dict[bytes, Record]:
+    """Look answers up by hash."""
+    found: dict[bytes, Record] = {}
+    for start in range(0, len(digests), HASHES_A_QUERY):
+        some = digests[start : start + HASHES_A_QUERY]
+        if conn.dialect.name == "sqlite":
+            # A few lengths only, so that SQLite prepares few statements; the filling finds nothing.
+            size = 1 << (len(some) - 1).bit_length()
+            places = ", ".join("?" * size)
+            parameters: tuple[Any, ...] = (*some, *(None,) * (size - len(some)))
+        else:
+            places = ", ".join(["%s"] * len(some))
+            parameters = tuple(some)
+        query = f"SELECT {', '.join(_FOUND)} FROM answers WHERE hash IN ({places})"
+        for row in conn.exec_driver_sql(query, parameters):
+            found[row[0]] = dict(zip(_FOUND, row, strict=True))
+    return found
 
 
 def _insert_results(conn: Connection, rows: list[Record]) -> None:
     """Append results and move `current` on to them."""
+    made = []
+    latest: dict[tuple[int, str, str], int] = {}
     for row, number in zip(rows, allocate(conn, results, len(rows)), strict=True):
-        row["id"] = number
-    conn.execute(insert(results), [{**row, "values": dumps(row["values"])} for row in rows])
-    latest: dict[tuple[int, str, str], Record] = {}
-    for row in rows:
-        for name in row["values"]:
-            latest[row["product_id"], row["target"], name] = {
-                "product_id": row["product_id"], "target": row["target"], "field": name,
-                "result_id": row["id"],
-            }  # fmt: skip
-    if not latest:
-        return
-    ordered = [latest[key] for key in sorted(latest)]  # one order: no deadlock between writers
-    if conn.dialect.name == "sqlite":
-        conn.execute(insert(current).prefix_with("OR REPLACE"), ordered)
-        return
-    from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-
-    statement = insert_postgresql(current)
-    conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=["product_id", "target", "field"],
-            set_={"result_id": statement.excluded.result_id},
-        ),
-        ordered,
-    )
+        place, target, values = row["product_id"], row["target"], row["values"]
+        made.append(
+            (number, row["item_id"], place, target, row["step"], row["origin"], dumps(values),
+             row["findings"], row["provenance"], row["created_at"])
+        )  # fmt: skip
+        for name in values:
+            latest[place, target, name] = number
+    _RESULTS.run(conn, made)
+    # One order, so that two writers never wait for each other.
+    _CURRENT.run(conn, [(*key, latest[key]) for key in sorted(latest)])
 
 
 def allocate(conn: Connection, table: Table, count: int) -> Iterable[int]:

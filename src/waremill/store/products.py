@@ -6,8 +6,8 @@ A product's old version is archived when it changes, since items pin the version
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -53,17 +53,21 @@ class Counts:
     changed: int = 0
     unchanged: int = 0
     repeated: int = 0
-    groups: set[str] = field(default_factory=set, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class NewProduct:
-    """One product to import: its key, its group's key, its place in the source."""
+    """One product to import: its key, its group's key, its place in the source.
+
+    A product that is `whole` keeps nothing of what stood under its key before: a row known only by
+    its place may be about another product each time.
+    """
 
     key: str
     group: str | None
     position: int
     attributes: dict[str, Any]
+    whole: bool = False
 
 
 def content_version(attributes: Mapping[str, Any]) -> int:
@@ -102,7 +106,7 @@ def _catalog(row: AnyRow) -> Catalog:
     )  # fmt: skip
 
 
-def save_catalog(conn: Connection, wanted: Catalog) -> Catalog:
+def save_catalog(conn: Connection, wanted: Catalog, *, further: bool = False) -> Catalog:
     """Create a catalogue or widen its columns, and number the import; its key stays."""
     row = conn.execute(select(catalogs).where(catalogs.c.name == wanted.name)).one_or_none()
     if row is None:
@@ -127,7 +131,7 @@ def save_catalog(conn: Connection, wanted: Catalog) -> Catalog:
         update(catalogs)
         .where(catalogs.c.id == known.id)
         .values(columns=dumps(columns), group_column=group, source=wanted.source,
-                sheet=wanted.sheet, imports=known.imports + 1)
+                sheet=wanted.sheet, imports=known.imports + (not further))
     )  # fmt: skip
     return find_catalog(conn, wanted.name)
 
@@ -152,7 +156,8 @@ def upsert(
     """Insert new products and update changed ones, by key.
 
     Columns absent from `columns` keep the values they had. Of two rows with one key in a batch the
-    later wins. `counts` is added to, with the groups that were touched.
+    later wins. `counts` is added to. The merged views of groups whose members changed are made anew
+    in the same transaction, so that an import that stops half-way leaves none behind.
     """
     fresh = {row.key: row for row in rows}
     counts.repeated += len(rows) - len(fresh)
@@ -161,11 +166,11 @@ def upsert(
     groups = _group_ids(conn, catalog, [row.group for row in fresh.values() if row.group])
     # A source without the group's column says nothing about groups: products stay in theirs.
     silent = catalog.group_column is not None and catalog.group_column not in covered
-    left: set[int] = set()
     added: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     archived: list[dict[str, Any]] = []
     seen: list[dict[str, Any]] = []
+    touched: set[int | None] = set()
     for key, row in fresh.items():
         old = existing.get(key)
         group_id = groups[row.group] if row.group else None
@@ -175,8 +180,9 @@ def upsert(
         if old is None:
             added.append(_row(catalog, row, group_id, attributes))
             counts.new += 1
+            touched.add(group_id)
         else:
-            kept = {n: v for n, v in old.attributes.items() if n not in covered}
+            kept = {} if row.whole else _uncovered(old.attributes, covered)
             merged = {**kept, **attributes} if kept else attributes
             if silent:
                 group_id = old.group_id
@@ -189,15 +195,12 @@ def upsert(
                 counts.unchanged += not again
                 continue
             counts.changed += not again
+            touched |= {group_id, old.group_id}
             changed.append({"b_id": old.id, "version": version, "attributes": merged,
                             "group_id": group_id})  # fmt: skip
-            if old.group_id is not None:
-                left.add(old.group_id)
             if version != old.version:
                 archived.append({"product_id": old.id, "version": old.version,
                                  "attributes": old.attributes})  # fmt: skip
-        if row.group:
-            counts.groups.add(row.group)
     if added:
         conn.execute(insert(products), added)
     if changed:
@@ -205,7 +208,13 @@ def upsert(
         _update(conn, changed)
     if seen:
         _update(conn, seen)
-    counts.groups.update(_group_keys(conn, left))
+    for part in batched(sorted(number for number in touched if number is not None)):
+        _refresh_groups(conn, part)
+
+
+def _uncovered(attributes: Mapping[str, Any], covered: Collection[str]) -> dict[str, Any]:
+    """Give what a product says about columns that its new source does not have."""
+    return {name: value for name, value in attributes.items() if name not in covered}
 
 
 def _row(
@@ -279,43 +288,41 @@ def _group_ids(conn: Connection, catalog: Catalog, keys: Iterable[str]) -> dict[
     return found
 
 
-def _group_keys(conn: Connection, ids: Iterable[int]) -> Iterator[str]:
-    wanted = sorted(ids)
-    for start in range(0, len(wanted), KEYS_A_QUERY):
-        some = wanted[start : start + KEYS_A_QUERY]
-        yield from conn.execute(select(products.c.key).where(products.c.id.in_(some))).scalars()
-
-
-def refresh_groups(conn: Connection, catalog: Catalog, keys: Iterable[str]) -> None:
-    """Make the merged view of each group anew from its members.
+def _refresh_groups(conn: Connection, numbers: Sequence[int]) -> None:
+    """Make the merged views of groups anew.
 
     A value all members share stays as it is; values that differ become a list in members' order.
     """
-    wanted = sorted(keys)
-    for start in range(0, len(wanted), KEYS_A_QUERY):
-        groups = _existing(conn, catalog.id, wanted[start : start + KEYS_A_QUERY], is_group=True)
-        by_id = {row.id: row for row in groups.values()}
-        members: dict[int, list[dict[str, Any]]] = {}
-        query = (
-            select(products.c.group_id, products.c.attributes)
-            .where(products.c.group_id.in_(by_id), products.c.is_group.is_(False))
-            .order_by(products.c.group_id, products.c.position, products.c.id)
-        )
-        for row in conn.execute(query):
-            members.setdefault(row.group_id, []).append(row.attributes)
-        changed, archived = [], []
-        for group_id, row in by_id.items():
-            attributes = merge_members(members.get(group_id, []))
-            version = content_version(attributes)
-            if version != row.version:
-                changed.append({"b_id": group_id, "version": version, "attributes": attributes,
-                                "group_id": None})  # fmt: skip
-                if row.version:
-                    archived.append({"product_id": group_id, "version": row.version,
-                                     "attributes": row.attributes})  # fmt: skip
-        if changed:
-            _archive(conn, archived)
-            _update(conn, changed)
+    query = select(products.c.id, products.c.version, products.c.attributes).where(
+        products.c.id.in_(numbers)
+    )
+    groups = {row.id: row for row in conn.execute(query)}
+    members: dict[int, list[dict[str, Any]]] = {}
+    inside = (
+        select(products.c.group_id, products.c.attributes)
+        .where(products.c.group_id.in_(numbers), products.c.is_group.is_(False))
+        .order_by(products.c.group_id, products.c.position, products.c.id)
+    )
+    for row in conn.execute(inside):
+        members.setdefault(row.group_id, []).append(row.attributes)
+    changed, archived = [], []
+    for number, group in groups.items():
+        attributes = merge_members(members.get(number, []))
+        version = content_version(attributes)
+        if version != group.version:
+            changed.append({"b_id": number, "version": version, "attributes": attributes})
+            if group.version:
+                archived.append({"product_id": number, "version": group.version,
+                                 "attributes": group.attributes})  # fmt: skip
+    if changed:
+        _archive(conn, archived)
+        _update(conn, changed)
+
+
+def batched(values: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut values into parts that fit one query."""
+    for start in range(0, len(values), KEYS_A_QUERY):
+        yield values[start : start + KEYS_A_QUERY]
 
 
 def merge_members(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -342,7 +349,7 @@ def chosen(
 
 def pages(conn: Connection, query: Select[Any], size: int = 1000) -> Iterator[list[Product]]:
     """Read a query over `products` in pages, streaming."""
-    result = conn.execution_options(yield_per=size).execute(query)
+    result = conn.execute(query, execution_options={"yield_per": size})
     for part in result.partitions(size):
         yield [as_product(row) for row in part]
 

@@ -10,7 +10,16 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, func, select
 
-from waremill.store.tables import answers, calls, current, items, products, results, reviews
+from waremill.store.tables import (
+    answers,
+    calls,
+    current,
+    items,
+    product_versions,
+    products,
+    results,
+    reviews,
+)
 
 PAGE = 1000
 LATENCIES = 20_000
@@ -54,7 +63,7 @@ def item_page(
 ) -> list[FinishedItem]:
     """Read the page of a run's items whose ids follow `after`."""
     query = (
-        select(items, products.c.key, products.c.attributes)
+        select(items, products.c.key, products.c.attributes, products.c.version)
         .join(products, products.c.id == items.c.product_id)
         .where(items.c.run_id == run_id, items.c.id > after)
         .order_by(items.c.id)
@@ -63,6 +72,7 @@ def item_page(
     if states is not None:
         query = query.where(items.c.state.in_(states))
     rows = conn.execute(query).all()
+    pinned = _pinned(conn, [row for row in rows if row.version != row.product_version])
     made = _results(conn, [row.source_id or row.id for row in rows])
     finished = []
     for row in rows:
@@ -84,13 +94,25 @@ def item_page(
                 provenance.update(dict.fromkeys(values, origin))
         finished.append(
             FinishedItem(
-                row.id, row.key, row.target, row.state, row.attributes, fields, findings,
+                row.id, row.key, row.target, row.state,
+                pinned.get((row.product_id, row.product_version), row.attributes), fields, findings,
                 row.list_cost, row.paid, row.latency,
                 orjson.loads(row.error) if row.error else None,
                 provenance, by_step, row.product_id,
             )
         )  # fmt: skip
     return finished
+
+
+def _pinned(conn: Connection, rows: Sequence[Any]) -> dict[tuple[int, int], Mapping[str, Any]]:
+    """Give the attributes that items worked on where their product has changed since."""
+    found: dict[tuple[int, int], Mapping[str, Any]] = {}
+    for start in range(0, len(rows), 500):
+        ids = {row.product_id for row in rows[start : start + 500]}
+        query = select(product_versions).where(product_versions.c.product_id.in_(ids))
+        for row in conn.execute(query):
+            found[row.product_id, row.version] = row.attributes
+    return found
 
 
 def _results(conn: Connection, item_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
@@ -139,6 +161,7 @@ def by_model(conn: Connection, run_id: int) -> list[dict[str, Any]]:
             func.sum(calls.c.reasoning).label("reasoning"), func.sum(calls.c.paid).label("paid"),
             func.sum(calls.c.list_cost).label("list_cost"),
             func.count(calls.c.list_cost).label("priced"),
+            func.count(calls.c.paid).label("charge_known"),
             func.avg(calls.c.latency).label("latency"),
         )
         .where(calls.c.run_id == run_id)

@@ -170,6 +170,9 @@ items = Table(
     Column("latency", Float),
     Column("error", Text),
     Index("ix_items_run_id_id", "run_id", "id"),
+    Index("ix_items_source_id_run_id", "source_id", "run_id",
+          sqlite_where=text("source_id IS NOT NULL"),
+          postgresql_where=text("source_id IS NOT NULL")),
     Index(
         "ix_items_finished",
         "fingerprint_id", "product_id", "product_version", "group_version",
@@ -276,12 +279,10 @@ signatures = Table(
 bands = Table(
     "bands",
     metadata,
-    Column("id", Id, primary_key=True),
-    Column("run_id", Id, nullable=False),
-    Column("band", BigInteger, nullable=False),
-    Column("item_id", Id, nullable=False),
-    Column("field", Text, nullable=False),
-    Index("ix_bands_run_id_band", "run_id", "band"),
+    Column("field", Text, primary_key=True),
+    Column("band", BigInteger, primary_key=True, autoincrement=False),
+    Column("item_id", Id, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 reviews = Table(

@@ -16,12 +16,13 @@ import orjson
 from waremill.domain import Finding, Message, Target
 from waremill.errors import TemplateError, Where
 from waremill.rules.channel import FieldRule
+from waremill.rules.matching import fold
 from waremill.templates.contract import RATIONALE, RATIONALE_ASKS, Contract, describe
 from waremill.templates.examples import Example
 from waremill.templates.expressions import TARGET_NAMES
 from waremill.templates.filters import ExpressionError
 from waremill.templates.template import Extras, Input, Part, Plan, Prefix, Prompt, Template, keep
-from waremill.templates.values import clean_input, cut, write_value
+from waremill.templates.values import clean_input, cut, translate_entries, write_value
 
 _DELIMITER = re.compile(r"<(?=\s*/?\s*(?:product|context|example)\b)", re.IGNORECASE)
 _DATA_NOTICE = (
@@ -113,10 +114,19 @@ def render_prompt(
         blocks.append("Examples:\n\n" + "\n\n".join(texts))
     if extras.context:
         blocks.append(_context(extras.context))
-    if extras.glossary:
-        blocks.append(_glossary(extras.glossary))
+    terms = extras.glossary
+    shown = ""
     if template.inputs:
-        blocks.append(_product(template, values))
+        if terms and any(one.translate for one in template.inputs):
+            translated = {fold(source): text for source, text in terms if text is not None}
+            shown = _product(template, values, translated)
+            terms = _left(terms, shown)
+        else:
+            shown = _product(template, values)
+    if terms:
+        blocks.append(_glossary(terms))
+    if shown:
+        blocks.append(shown)
     user = "\n\n".join(blocks) or "Write the answer now."
     messages: tuple[Message, ...] = (prefix.system, Message("user", user))
     if extras.feedback or extras.previous is not None:
@@ -124,8 +134,20 @@ def render_prompt(
     return Prompt(messages, contract)
 
 
-def _product(template: Template, values: Mapping[str, Any]) -> str:
-    lines, missing = input_lines(template.inputs, values)
+def _left(terms: Sequence[tuple[str, str | None]], shown: str) -> Sequence[tuple[str, str | None]]:
+    """Leave out the terms that the product's data, already translated, shows no more."""
+    text = fold(shown)
+    return [
+        (source, translation)
+        for source, translation in terms
+        if fold(source) in text and (translation is None or fold(source) != fold(translation))
+    ]
+
+
+def _product(
+    template: Template, values: Mapping[str, Any], translated: Mapping[str, str] | None = None
+) -> str:
+    lines, missing = input_lines(template.inputs, values, translated)
     if missing:
         names = ", ".join(f"`{name}`" for name in missing)
         raise TemplateError(f"this product has no {names}, which the template requires")
@@ -135,12 +157,22 @@ def _product(template: Template, values: Mapping[str, Any]) -> str:
     return "<product>\n" + "\n".join(lines) + "\n</product>"
 
 
-def input_lines(inputs: Iterable[Input], values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Write inputs as `label: value` lines; give them and the names of missing required inputs."""
+def input_lines(
+    inputs: Iterable[Input],
+    values: Mapping[str, Any],
+    translated: Mapping[str, str] | None = None,
+) -> tuple[list[str], list[str]]:
+    """Write inputs as `label: value` lines; give them and the names of missing required inputs.
+
+    `translated` are the glossary's terms, folded, with their translations, for inputs with
+    `translate`.
+    """
     lines: list[str] = []
     missing: list[str] = []
     for one in inputs:
         value = values.get(one.name)
+        if translated and one.translate:
+            value = translate_entries(value, translated)
         if type(value) is str:
             text = value.strip() if value.isprintable() else clean_input(value)
         else:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from waremill.rules.glossary import FILE as GLOSSARY
 from waremill.templates.contract import build_contract, json_schema
 from waremill.templates.document import Node, Problem, Problems, did_you_mean, read_document
 from waremill.templates.expressions import TARGET_NAMES, Names
@@ -55,6 +56,8 @@ def check_template(
     problems = Problems(path)
     template = read_template(files, path, name, problems)
     if template is not None:
+        if GLOSSARY not in files and any(one.translate for one in template.inputs):
+            problems.warning(f"`translate` needs terms, and there is no {GLOSSARY}", 1)
         document = read_document(files[path], Problems(path))
         assert document is not None  # it was read a moment ago
         _Linter(
@@ -128,6 +131,13 @@ class _Linter:
         ):
             name = next(iter(entry.value)) if isinstance(entry.value, dict) else str(entry.value)
             lines[name] = entry.line
+        for one in template.inputs:
+            if one.translate and not template.uses_target:
+                self.problems.hint(
+                    f"`{one.name}` is to be translated, but the template reads no target; "
+                    "say in which `language` to write",
+                    lines.get(one.name),
+                )
         if columns is None:
             return
         for one in template.inputs:

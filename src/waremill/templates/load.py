@@ -237,7 +237,7 @@ class Loader:
                 f"`{name}` takes settings: `{{label: …, required: true}}`", settings.line
             )
             return None
-        known = ("label", "required", "max_chars")
+        known = ("label", "required", "max_chars", "translate")
         typed.allow(settings, known, f"setting of the input `{name}`", problems)
         label = typed.text(settings.get("label"), "`label`", problems) or name
         return Input(
@@ -245,6 +245,7 @@ class Loader:
             label=" ".join(label.split()),
             required=typed.flag(settings.get("required"), "`required`", problems, False),
             max_chars=typed.whole(settings.get("max_chars"), "`max_chars`", problems, least=2),
+            translate=typed.flag(settings.get("translate"), "`translate`", problems, False),
         )
 
     def parts(self, node: Node | None, section: str) -> tuple[Part, ...]:
@@ -340,7 +341,7 @@ class Loader:
             return None
         text = self.compiled(source, query, compile_text)
         top = typed.whole(node.get("top"), "`top`", problems) or 3
-        return None if text is None else Retrieval(knowledge, text, min(top, 50))
+        return None if text is None else Retrieval(knowledge, text, min(top, 50), node.line)
 
     def examples(
         self, node: Node | None, inputs: tuple[Input, ...], fields: Mapping[str, Field]

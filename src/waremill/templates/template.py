@@ -36,13 +36,15 @@ _MOST_KEPT = 2_000
 @dataclass(frozen=True, slots=True)
 class Input:
     """One attribute that goes into the prompt: its name, what it is called there (`label`), whether
-    a product without it fails, and after how many characters it is cut.
+    a product without it fails, after how many characters it is cut, and whether entries that are
+    terms of the glossary are shown in the target's language (`translate`).
     """
 
     name: str
     label: str
     required: bool = False
     max_chars: int | None = None
+    translate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """The `context` section: which knowledge to search, with which query, for how many passages."""
+    """The `context` section: which knowledge to search, with which query, for how many passages.
+    `line` says where it was written.
+    """
 
     knowledge: str
     query: Text
     top: int
+    line: int = 1
 
 
 @dataclass(frozen=True, slots=True)

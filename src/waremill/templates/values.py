@@ -11,8 +11,11 @@ from typing import Any
 
 from jinja2 import Undefined
 
+from waremill.rules.matching import fold
+
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _HIDDEN = re.compile("[\ufeff\u200b\u202a-\u202e\u2066-\u2069\ufff9-\uffff]")
+_SEPARATOR = re.compile(r"(\s*[,;，；、]\s*|^\s+|\s+$)")
 _LINE_ENDS = re.compile("\r\n?|\u2028|\u2029|\x85")
 
 
@@ -53,6 +56,20 @@ def write_value(value: Any) -> str:
     if type(value) is dict or (isinstance(value, Mapping) and type(value).__str__ is dict.__str__):
         return "; ".join(f"{name}: {write_value(inner)}" for name, inner in value.items())
     return clean_input(str(value))
+
+
+def translate_entries(value: Any, translated: Mapping[str, str]) -> Any:
+    """Replace what equals a term by its translation: a text, the entries of a list, or of a text
+    that lists them with commas or semicolons.
+
+    `translated` gives translations by folded term. All else stays as it is, the separators too.
+    """
+    if isinstance(value, str):
+        parts = _SEPARATOR.split(value)
+        return "".join(translated.get(fold(part), part) for part in parts)
+    if isinstance(value, (list, tuple)):
+        return [translate_entries(entry, translated) for entry in value]
+    return value
 
 
 def cut(text: str, longest: int) -> str:

@@ -32,14 +32,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "bands",
-        sa.Column("id", Id, nullable=False),
-        sa.Column("run_id", Id, nullable=False),
-        sa.Column("band", sa.BigInteger(), nullable=False),
-        sa.Column("item_id", Id, nullable=False),
         sa.Column("field", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_bands")),
+        sa.Column("band", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("item_id", Id, autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("field", "band", "item_id", name=op.f("pk_bands")),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_bands_run_id_band", "bands", ["run_id", "band"], unique=False)
     op.create_table(
         "calls",
         sa.Column("id", Id, nullable=False),
@@ -128,6 +126,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("source_id IS NULL AND state NOT IN ('pending', 'failed')"),
     )
     op.create_index("ix_items_run_id_id", "items", ["run_id", "id"], unique=False)
+    op.create_index(
+        "ix_items_source_id_run_id",
+        "items",
+        ["source_id", "run_id"],
+        unique=False,
+        sqlite_where=sa.text("source_id IS NOT NULL"),
+        postgresql_where=sa.text("source_id IS NOT NULL"),
+    )
     op.create_table(
         "pipeline_versions",
         sa.Column("id", Id, nullable=False),

@@ -1,0 +1,244 @@
+"""The items of runs: planned in one statement, paged with their pinned products, counted.
+
+An item is linked instead of planned anew when its fingerprint and versions were finished before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    true,
+    update,
+)
+
+from waremill.domain import Item, Product, Target
+from waremill.errors import Conflict
+from waremill.store.runs import Run
+from waremill.store.tables import (
+    AnyRow,
+    items,
+    product_versions,
+    products,
+    reviews,
+    runs,
+)
+
+
+def insert_items(
+    conn: Connection,
+    run_id: int,
+    chosen: Select[Any],
+    targets: Sequence[tuple[str, int]],
+    *,
+    link: bool,
+    with_groups: bool,
+) -> int:
+    """Plan a run's items in one statement: products × targets, in the order `chosen` gives.
+
+    `chosen` selects columns of `products` and a `rank`; `targets` are (target, fingerprint id).
+    With `link`, an item whose fingerprint and versions were
+    finished before takes over that item's state and results, and is not worked again.
+    """
+    picked = chosen.subquery("picked")
+    aims = _values(targets)
+    group = products.alias("grp")
+    group_version = func.coalesce(group.c.version, 0) if with_groups else literal(0)
+    source = _finished_before(picked, aims, group_version, group)
+    planned = (
+        select(
+            picked.c.rank.label("rank"), aims.c.place.label("place"),
+            picked.c.id.label("product_id"), picked.c.version.label("product_version"),
+            group_version.label("group_version"), aims.c.fingerprint_id, aims.c.target,
+            (source if link else literal(None, items.c.id.type)).label("source_id"),
+        )
+        .select_from(
+            picked.join(aims, true()).outerjoin(group, group.c.id == picked.c.group_id)
+            if with_groups
+            else picked.join(aims, true())
+        )
+        .subquery("planned")
+    )  # fmt: skip
+    old = items.alias("old")
+    query = (
+        select(
+            literal(run_id), planned.c.product_id, planned.c.product_version,
+            planned.c.group_version, planned.c.fingerprint_id, planned.c.target,
+            func.coalesce(old.c.state, "pending"), planned.c.source_id, literal(0),
+            func.coalesce(old.c.findings, 0), case((planned.c.source_id.is_not(None), 0)),
+            old.c.list_cost, old.c.latency,
+        )
+        .select_from(planned.outerjoin(old, old.c.id == planned.c.source_id))
+        .order_by(planned.c.rank, planned.c.place)
+    )  # fmt: skip
+    columns = (
+        items.c.run_id, items.c.product_id, items.c.product_version, items.c.group_version,
+        items.c.fingerprint_id, items.c.target, items.c.state, items.c.source_id,
+        items.c.attempts, items.c.findings, items.c.paid, items.c.list_cost, items.c.latency,
+    )  # fmt: skip
+    conn.execute(insert(items).from_select(columns, query))
+    planned_items = select(func.count()).select_from(items).where(items.c.run_id == run_id)
+    total = int(conn.execute(planned_items).scalar_one())
+    conn.execute(update(runs).where(runs.c.id == run_id).values(total=total))
+    return total
+
+
+def _finished_before(picked: Any, aims: Any, group_version: Any, group: Any) -> Any:
+    """Give the newest item of the same fingerprint and versions that was finished, if any."""
+    done = items.alias("done")
+    return (
+        select(func.max(done.c.id))
+        .where(
+            done.c.fingerprint_id == aims.c.fingerprint_id,
+            done.c.product_id == picked.c.id,
+            done.c.product_version == picked.c.version,
+            done.c.group_version == group_version,
+            # Word for word as in the partial index: SQLite does not match bound parameters.
+            text("done.source_id IS NULL AND done.state NOT IN ('pending', 'failed')"),
+        )
+        .correlate(picked, aims, group)
+        .scalar_subquery()
+    )
+
+
+def _values(targets: Sequence[tuple[str, int]]) -> Any:
+    parts = [
+        select(
+            literal(place).label("place"), literal(target).label("target"),
+            literal(fingerprint).label("fingerprint_id"),
+        )
+        for place, (target, fingerprint) in enumerate(targets)
+    ]  # fmt: skip
+    first, *rest = parts
+    return first.union_all(*rest).subquery("aims") if rest else first.subquery("aims")
+
+
+def revive_failed(conn: Connection, run: Run) -> int:
+    """Set a run's failed items back to pending and the run to paused; give how many.
+
+    Raises Conflict for a cancelled run, or one that changed hands since it was read.
+    """
+    if run.state == "cancelled":
+        raise Conflict(f"run {run.name} is cancelled, which is for good; start a new run")
+    changed = conn.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.epoch == run.epoch)
+        .values(state="paused", epoch=run.epoch + 1, owner=None)
+    )
+    if changed.rowcount != 1:
+        raise Conflict(f"run {run.name} was taken over by another worker")
+    return retry_failed(conn, run.id)
+
+
+def pending_page(conn: Connection, run: Run, after: int, size: int) -> list[Item]:
+    """Give the next items to work, in order, each with its product at the pinned version."""
+    group = products.alias("grp")
+    query = (
+        select(
+            items.c.id, items.c.target, items.c.product_version, items.c.group_version,
+            products.c.id.label("product_id"), products.c.key, products.c.version,
+            products.c.attributes, products.c.position,
+            group.c.id.label("group_id"), group.c.key.label("group_key"),
+            group.c.version.label("group_now"), group.c.attributes.label("group_attributes"),
+        )
+        .join_from(items, products, products.c.id == items.c.product_id)
+        .outerjoin(group, and_(group.c.id == products.c.group_id, items.c.group_version != 0))
+        .where(items.c.run_id == run.id, items.c.id > after, items.c.state == "pending")
+        .order_by(items.c.id)
+        .limit(size)
+    )  # fmt: skip
+    return [_as_item(conn, row, run.take) for row in conn.execute(query).all()]
+
+
+def _as_item(conn: Connection, row: AnyRow, take: int) -> Item:
+    attributes = row.attributes
+    if row.version != row.product_version:
+        attributes = _pinned(conn, row.product_id, row.product_version)
+    group = None
+    if row.group_version:
+        if row.group_now == row.group_version:
+            group = Product(row.group_id, row.group_key, row.group_attributes, row.group_version)
+        else:
+            group = _pinned_group(conn, row.group_id, row.group_version)
+    product = Product(
+        row.product_id, row.key, attributes, row.product_version,
+        None if group is None else group.key, row.position,
+    )  # fmt: skip
+    target = Target.parse(row.target) if row.target else None
+    return Item(row.id, product, target, {}, take, group)
+
+
+def _pinned(conn: Connection, product_id: int, version: int) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = conn.execute(
+        select(product_versions.c.attributes).where(
+            product_versions.c.product_id == product_id, product_versions.c.version == version
+        )
+    ).scalar_one()
+    return found
+
+
+def _pinned_group(conn: Connection, group_id: int | None, version: int) -> Product | None:
+    """Give a group as it was planned, also when the product has left it since."""
+    columns = (products.c.id, products.c.key)
+    old = (
+        select(*columns, product_versions.c.attributes)
+        .join(product_versions, product_versions.c.product_id == products.c.id)
+        .where(product_versions.c.version == version, products.c.is_group)
+    )
+    now = select(*columns, products.c.attributes).where(
+        products.c.version == version, products.c.is_group
+    )
+    for query in (old.where(products.c.id == group_id), now, old):
+        row = conn.execute(query.limit(1)).one_or_none()
+        if row is not None:
+            return Product(row.id, row.key, row.attributes, version)
+    return None
+
+
+def count_states(conn: Connection, run_id: int) -> dict[str, int]:
+    """Count a run's items by state."""
+    query = select(items.c.state, func.count()).where(items.c.run_id == run_id)
+    return {state: int(n) for state, n in conn.execute(query.group_by(items.c.state))}
+
+
+def retry_failed(conn: Connection, run_id: int) -> int:
+    """Set failed items back to pending; give how many."""
+    changed = conn.execute(
+        update(items)
+        .where(items.c.run_id == run_id, items.c.state == "failed")
+        .values(state="pending", error=None, findings=0)
+    )
+    return int(changed.rowcount)
+
+
+def accept_where(conn: Connection, run: Run, condition: ColumnElement[bool], rule: str) -> int:
+    """Accept finished items a rule picks, with a review row for each; give how many.
+
+    `condition` may name columns of `items` and of `products`.
+    """
+    picked = (
+        select(items.c.id)
+        .join(products, products.c.id == items.c.product_id)
+        .where(items.c.run_id == run.id, items.c.state.in_(("ready", "review")), condition)
+    )
+    chosen = picked.subquery()
+    conn.execute(
+        insert(reviews).from_select(
+            ["item_id", "verdict", "rule", "created_at"],
+            select(chosen.c.id, literal("accept"), literal(rule), literal(time.time())),
+        )
+    )
+    changed = conn.execute(update(items).where(items.c.id.in_(picked)).values(state="accepted"))
+    return int(changed.rowcount)

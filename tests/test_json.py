@@ -1,0 +1,139 @@
+"""What `--json` prints is held to the committed JSON Schemas, on a real catalogue and vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import orjson
+import pytest
+from click.testing import CliRunner
+from tests.workspaces import PRICE, make_workspace, perfumes, vendor_process, write_sheet
+
+from waremill.cli import COMMANDS, cli
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMAS = {
+    path.stem: orjson.loads(path.read_bytes())
+    for path in sorted((ROOT / "src" / "waremill" / "cli" / "schemas").glob("*.json"))
+}
+TWO_MODELS = (
+    PRICE
+    + """
+[models.other]
+use = "openai:other-model"
+base_url = "URL"
+price = {input = 2.0, output = 2.0}
+"""
+)
+
+
+class Shell:
+    """Runs commands in a workspace and keeps what `--json` printed, by the schema it must keep."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.printed: dict[str, list[Any]] = {}
+
+    def run(self, schema: str, *arguments: str, code: int = 0) -> Any:
+        """Run one command with `--json`; give the document."""
+        done = CliRunner().invoke(cli, [*arguments, "-C", str(self.folder), "--json"])
+        assert done.exit_code == code, (arguments, done.output)
+        document = orjson.loads(done.stdout)
+        self.printed.setdefault(schema, []).append(document)
+        return document
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]:
+    """What every command prints with `--json` about one small catalogue and a loopback vendor."""
+    folder = tmp_path_factory.mktemp("json") / "shop"
+    with vendor_process() as url:
+        make_workspace(folder, url, model=TWO_MODELS.replace("URL", url))
+        rows = [*perfumes(12), {"sku": "", "name": "No key", "brand": "", "notes": ""}]
+        sheet = write_sheet(folder / "perfumes.csv", rows)
+        gold = folder / "gold.jsonl"
+        gold.write_text('{"sku": "P0001", "title": "Eau"}\n{"sku": "P0002", "title": null}\n')
+        shell = Shell(folder)
+        shell.run("error", "status", "last", code=2)
+        shell.run("runs", "runs")
+        shell.run("import", "import", str(sheet), "--key", "sku")
+        shell.run("models", "models")
+        shell.run("models", "models", "--check")
+        shell.run("products", "products", "--where", "brand = 'House 1'", "--limit", "1")
+        shell.run("templates", "templates")
+        bad = "name: bad\ninstruction: Write {{ nam.\noutput: {title: string}\n"
+        (folder / "templates" / "bad.yaml").write_text(bad, encoding="utf-8")
+        shell.run("templates-check", "templates", "check", "bad", code=2)
+        shell.run("doctor", "doctor", code=1)
+        shell.run("templates-show", "templates", "show", "copy", "--on", "P0001")
+        shell.run("estimate", "estimate", "copy")
+        shell.run("trial", "trial", "copy", "-n", "12", "--gold", str(gold))
+        shell.run("run", "run", "copy", "--model", "other", "--budget", "0.000001", code=3)
+        shell.run("run", "resume", "last", "--budget", "5")
+        shell.run("run", "status", "last")
+        shell.run("run", "run", "copy", "-o", str(folder / "copy.csv"))
+        shell.run("run", "work", "last")
+        shell.run("runs", "runs")
+        shell.run("error", "pause", "last", code=2)
+        shell.run("run", "run", "copy", "--fresh", "--budget", "0.000001", code=3)
+        shell.run("run", "pause", "last")
+        shell.run("run", "cancel", "last")
+        finished = shell.printed["run"][-4]["run"]
+        shell.run("review", "review", finished, "--accept-where", "_findings = 0")
+        shell.run("export", "export", finished, str(folder / "copy.xlsx"), "--accepted")
+        shell.run("report", "report", finished)
+        made = Shell(folder.parent / "new")
+        made.run("init", "init", "--example", "perfume")
+    return {**shell.printed, **made.printed}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a trial of one model against another prints."""
+    folder = tmp_path_factory.mktemp("against") / "shop"
+    with vendor_process() as url:
+        make_workspace(folder, url, model=TWO_MODELS.replace("URL", url))
+        shell = Shell(folder)
+        shell.run("import", "import", str(write_sheet(folder / "a.csv", perfumes(6))))
+        gold = folder / "gold.jsonl"
+        gold.write_text('{"sku": "P0001", "title": "Eau"}\n{"sku": "P0002", "title": "Eau 2"}\n')
+        return shell.run("trial", "trial", "copy", "--gold", str(gold), "--against", "other")
+
+
+def strict(schema: Any) -> Any:
+    """Refuse what a schema does not describe: documents may grow only together with it."""
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: strict(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and "type" in schema:
+        closed["additionalProperties"] = False
+    return closed
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_json_output_keeps_its_schema_and_prints_nothing_undescribed(
+    schema: str, printed: Mapping[str, list[Any]]
+) -> None:
+    validator = jsonschema_rs.validator_for(strict(SCHEMAS[schema]))
+    for document in printed[schema]:
+        assert [f"{e.instance_path}: {e.message}" for e in validator.iter_errors(document)] == []
+
+
+def test_a_comparison_keeps_the_schema_too(compared: Any) -> None:
+    validator = jsonschema_rs.validator_for(strict(SCHEMAS["trial"]))
+    assert [f"{e.instance_path}: {e.message}" for e in validator.iter_errors(compared)] == []
+    assert compared["comparison"]["pairs"] == 6
+
+
+def test_every_command_has_a_schema_and_every_schema_a_command() -> None:
+    used = [one for schema in SCHEMAS.values() for one in schema["x-commands"]]
+    assert {one.partition(" ")[0] for one in used} - {"every"} == set(COMMANDS)
+    for schema in SCHEMAS.values():
+        jsonschema_rs.meta.validate(schema)
+    page = (ROOT / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
+    assert not [name for name in SCHEMAS if f"\n## {name}\n" not in page]
