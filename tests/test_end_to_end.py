@@ -45,7 +45,7 @@ def test_624_perfumes_survive_a_bad_vendor_and_a_kill(folder: Path, shared_data:
         make_workspace(folder, url, concurrency=64, model=MODEL)
         assert waremill(folder, "import", str(sheet), "--key", "sku").code == 0
         first = start_waremill(folder, "run", "copy", "-o", "copy.csv")
-        wait_for_calls(url, 330)
+        wait_for_calls(url, 330, first)
         first.send_signal(signal.SIGKILL)
         finish(first)
         half = waremill(folder, "status", "last", "--json").json
@@ -74,7 +74,7 @@ def test_ctrl_c_ends_with_130_and_resume_goes_on(folder: Path) -> None:
         make_workspace(folder, url, concurrency=4)
         catalogue(folder, 60)
         running = start_waremill(folder, "run", "copy", "-o", "out.csv", "--json")
-        wait_for_calls(url, 12)
+        wait_for_calls(url, 12, running)
         running.send_signal(signal.SIGINT)
         stopped = finish(running)
         assert stopped.code == 130, stopped.err
@@ -93,7 +93,7 @@ def test_two_ctrl_cs_stop_at_once_and_nothing_is_lost(folder: Path) -> None:
         make_workspace(folder, url, concurrency=4)
         catalogue(folder, 8)
         running = start_waremill(folder, "run", "copy")
-        wait_for_calls(url, 4)
+        wait_for_calls(url, 4, running)
         running.send_signal(signal.SIGINT)
         assert running.stderr is not None
         while "calls in flight" not in running.stderr.readline():

@@ -146,10 +146,11 @@ def finish(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def wait_for_calls(url: str, count: int) -> None:
-    """Wait until the vendor has had so many calls."""
+def wait_for_calls(url: str, count: int, process: subprocess.Popen[str]) -> None:
+    """Wait until the vendor has had so many calls from a command that runs."""
     limit = time.monotonic() + 60
     while vendor_stats(url)["calls"] < count:
+        assert process.poll() is None, finish(process)
         assert time.monotonic() < limit, "the calls do not come"
         time.sleep(0.01)
 

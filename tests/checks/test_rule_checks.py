@@ -176,3 +176,10 @@ def test_a_long_draft_without_any_term_gets_one_warning() -> None:
         "Ein Duft für lange Abende, der sich Zeit nimmt und lange auf der Haut bleibt, ganz leise."
     )
     assert found("glossary", copy, FACTS, "de", GLOSSARY) == [("warning", "leather")]
+
+
+def test_a_description_of_a_raw_one_is_its_translation() -> None:
+    source = {"raw_description": "Fresh bergamot."}
+    for name in ("description", "description_de"):
+        copy = {name: "Ein frischer Duft."}
+        assert found("glossary", copy, source, "de", GLOSSARY) == [("error", "bergamot")]

@@ -37,7 +37,6 @@ def test_unknown_openai_names_get_the_newest_encoding() -> None:
     [
         ("dashscope:qwen-plus", ()),
         ("anthropic:claude-sonnet-4-5", ()),
-        ("local", ()),
         ("openai:qwen2.5-7b", ("http://127.0.0.1:1/v1",)),
     ],
 )

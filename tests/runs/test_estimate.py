@@ -50,6 +50,14 @@ def test_without_past_calls_the_reply_is_bounded_by_the_contract() -> None:
     assert not one.from_past
 
 
+def test_a_model_that_thinks_may_take_its_whole_allowance() -> None:
+    one = estimate_step(STEP, facts(allowance=1000), requests(10), 0, 1.0, None)
+    assert one.output == Range(100, 400 + 10 * 250, 10 * 1100)
+    # Past replies count their thinking already.
+    known = estimate_step(STEP, facts(allowance=1000), requests(10), 0, 1.0, past())
+    assert known.output.high < 10 * 40
+
+
 def test_past_calls_say_how_long_replies_are_and_how_often_it_asks() -> None:
     one = estimate_step(STEP, facts(), requests(10), 0, 5.0, past(asks=1.2))
     assert one.calls == pytest.approx(60)
@@ -61,6 +69,21 @@ def test_what_was_answered_before_costs_nothing() -> None:
     one = estimate_step(STEP, facts(), requests(10), 10, 5.0, past())
     assert one.calls == 0
     assert one.cost == Range(0, 0, 0)
+    free = estimate_step(STEP, facts(price=Price(0, 0, per_call=9)), requests(3), 3, 1.0, None)
+    assert free.cost == Range(0, 0, 0)
+
+
+def test_the_list_cost_counts_what_was_answered_before_too() -> None:
+    fresh = estimate_step(STEP, facts(), requests(10), 0, 5.0, past())
+    half = estimate_step(STEP, facts(), requests(10), 5, 5.0, past())
+    assert half.list_cost == fresh.cost == fresh.list_cost
+    assert half.cost is not None
+    assert fresh.cost is not None
+    assert half.cost.expected == pytest.approx(fresh.cost.expected / 2)
+
+
+def test_what_was_answered_before_takes_no_time() -> None:
+    one = estimate_step(STEP, facts(), requests(10), 10, 5.0, past())
     assert duration(one, facts(), None, 10) == Range(0, 0, 0)
 
 

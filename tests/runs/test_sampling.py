@@ -73,6 +73,29 @@ def test_shares_add_up_and_never_exceed_a_stratum(sizes: dict[str, int], wanted:
         assert sum(sizes.values()) <= wanted or abs(share - exact) < 1
 
 
+async def test_a_sample_is_drawn_from_the_first_of_a_limited_choice(database: Database) -> None:
+    catalog = await stock(database, plain(50))
+    choice = Choice(catalog, order_by=(products.c.key.desc(),), limit=10, sample=6, seed=4)
+    rows = await database.read(lambda conn: conn.execute(ranked(conn, choice)).all())
+    keys = [row.key for row in rows]
+    assert len(keys) == 6
+    assert keys == sorted(keys, reverse=True)
+    assert min(keys) >= "P040"
+    assert await database.read(count_chosen, choice) == 10
+
+
+async def test_groups_are_counted_by_their_members(database: Database) -> None:
+    rows = [{**row, "spu": f"G{n // 3}"} for n, row in enumerate(plain(12))]
+    catalog = await stock(database, rows, group="spu")
+    within = products.c.key.in_(["P000", "P001", "P004"])
+    choice = Choice(catalog, within, groups=True)
+    picked = await database.read(lambda conn: conn.execute(ranked(conn, choice)).all())
+    assert [row.key for row in picked] == ["G0", "G1"]
+    assert await database.read(count_chosen, choice) == 2
+    sampled = replace(choice, sample=1)
+    assert len(await database.read(lambda conn: conn.execute(ranked(conn, sampled)).all())) == 1
+
+
 async def test_a_sample_of_a_limited_ordered_choice_stays_within_its_condition(
     database: Database,
 ) -> None:

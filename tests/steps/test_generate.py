@@ -26,7 +26,7 @@ from waremill.domain import (
 )
 from waremill.errors import ConfigError, Refused, TemplateError
 from waremill.pipeline import BoundStep, Context, StepSettings
-from waremill.rules import load_channels
+from waremill.rules import load_channels, load_glossary
 from waremill.steps import Kit
 
 TEMPLATE = """\
@@ -213,6 +213,67 @@ categories: {Perfume: {title: {max_chars: 12}}}
     assert desk.asked
 
 
+GLOSSARY = (
+    "source,de,keep,market\nbergamot,Bergamotte,,\npepper,Pfeffer,,\npink pepper,Rosa Pfeffer,,\n"
+    "Eau Sauvage,,yes,\nleather,Leder,,\n"
+)
+NOTED = """\
+name: copy
+instruction: Write product copy in {{ language }}.
+input: [name, notes: {translate: true}, story]
+output: {body: {type: string, max_chars: 200}}
+checks: [glossary, grounded-names]
+"""
+NOTES = {"name": "Eau Sauvage", "notes": "Bergamot; pink pepper", "story": "", "gone": "leather"}
+
+
+def with_glossary(template: str = NOTED, glossary: str = GLOSSARY, **settings: Any) -> BoundStep:
+    files = {"templates/copy.yaml": template, "glossary.csv": glossary}
+    kit = Kit(files, Rules(glossary=load_glossary(files)), {}, "default", 1)
+    return steps.make(StepSettings("generate", "copy", {"template": "copy"}, **settings), kit)
+
+
+def asked_of(step: BoundStep, target: str | None, **values: Any) -> str:
+    assert step.preview is not None
+    chat = step.preview(item(replace(PRODUCT, attributes={**NOTES, **values}), target), {})
+    assert chat is not None
+    return str(chat.messages[-1].content)
+
+
+def test_terms_of_an_input_to_translate_stand_in_the_targets_language() -> None:
+    asked = asked_of(with_glossary(), "de-DE")
+    assert "notes: Bergamotte; Rosa Pfeffer\n" in asked
+    assert "→" not in asked
+    both = asked_of(with_glossary(), "de-DE", story="Bergamot, sun-ripe")
+    assert "- bergamot → Bergamotte\n\n<product>" in both
+    assert "story: Bergamot, sun-ripe" in both
+    assert "notes: bergamot pie, Pfeffer" in asked_of(
+        with_glossary(), "de-DE", notes=["bergamot pie", "Pepper"]
+    )
+
+
+async def test_copy_with_the_terms_it_was_shown_passes_the_checks() -> None:
+    desk = Desk({"body": "Bergamotte und Rosa Pfeffer in Eau Sauvage."})
+    product = replace(PRODUCT, attributes=NOTES)
+    await with_glossary().run(item(product, "de-DE"), desk.context)
+    assert desk.findings == []
+
+
+def test_a_prompt_holds_only_terms_of_what_it_shows() -> None:
+    asked = asked_of(with_glossary(NOTED.replace(": {translate: true}", "")), "de-DE")
+    assert "pink pepper → Rosa Pfeffer" in asked
+    assert "Eau Sauvage (do not translate)" in asked
+    assert "leather" not in asked
+
+
+def test_without_a_translation_to_make_there_are_no_terms() -> None:
+    plain = NOTED.replace("in {{ language }}", "now")
+    assert "translate" not in asked_of(with_glossary(), "en-US")
+    assert "translate" not in asked_of(with_glossary(plain, per="product"), None)
+    names = "source,keep\nEau Sauvage,yes\n"
+    assert "Eau Sauvage (do not translate)" in asked_of(with_glossary(glossary=names), "fr-FR")
+
+
 @pytest.mark.parametrize(
     ("template", "settings", "said"),
     [
@@ -220,6 +281,11 @@ categories: {Perfume: {title: {max_chars: 12}}}
         (TEMPLATE, {"settings": {}}, "needs a template"),
         (TEMPLATE.replace("[grounded-numbers]", "[grounded-numbrs]"), {}, "grounded-numbers"),
         (TEMPLATE.replace("copy.", "copy in {{ language }}."), {"per": "product"}, "once per"),
+        (
+            f"{TEMPLATE}context: {{knowledge: k, query: q}}\n",
+            {},
+            "knowledge is not available in this version; take `context` out",
+        ),
     ],
 )
 def test_a_step_that_cannot_work_says_so_before_anything_is_paid(

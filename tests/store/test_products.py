@@ -116,6 +116,26 @@ async def test_a_group_is_the_merged_view_of_its_members(database: Database) -> 
     assert before["B"] == after["B"]
 
 
+async def test_groups_are_right_after_every_batch(database: Database) -> None:
+    wanted = Catalog(0, "perfumes", "sku", "spu", SIZE_COLUMNS)
+    catalog = await database.write(store.save_catalog, wanted)
+    counts = Counts()
+    for place, row in enumerate(SIZES):  # an import may stop after any of them
+        one = NewProduct(row["sku"], row["spu"], place, dict(row))
+        await database.write(store.upsert, catalog, SIZE_COLUMNS, [one], counts)
+        groups = await stored(database, groups=True)
+        assert row["size"] in groups[row["spu"]]["size"]
+    assert groups["A"]["size"] == ["30 ml", "50 ml"]
+
+
+async def test_a_product_that_is_whole_keeps_nothing_from_before(database: Database) -> None:
+    await load(database, [{"sku": "1", "name": "Eau", "price": 10}])
+    catalog = await database.read(store.find_catalog, None)
+    other = NewProduct("1", None, 0, {"colour": "red"}, whole=True)
+    await database.write(store.upsert, catalog, ("colour",), [other], Counts())
+    assert (await stored(database))["1"] == {"colour": "red"}
+
+
 async def test_a_product_that_changes_groups_leaves_the_old_one(database: Database) -> None:
     await load(database, SIZES, SIZE_COLUMNS, group="spu")
     await load(database, [{**SIZES[1], "spu": "B"}], SIZE_COLUMNS, group="spu")

@@ -224,3 +224,21 @@ def test_loading_needs_only_the_files_it_fetches() -> None:
     assert set(used) == set(FILES)
     assert "glossary.csv" not in files.fetched
     assert load_template(used, "selling-points").version == template.version
+
+
+def test_an_input_to_translate_needs_terms_and_a_target() -> None:
+    body = (
+        "instruction: Write.\ninput:\n  - notes: {translate: true}\noutput: {t: {max_chars: 9}}\n"
+    )
+    files = template_file(body)
+    assert messages(files) == [
+        "templates/t.yaml:1: warning: `translate` needs terms, and there is no glossary.csv",
+        "templates/t.yaml:3: hint: `notes` is to be translated, but the template reads no target; say in which `language` to write",
+    ]
+    files = template_file(body.replace("Write.", "Write {{ language }}."))
+    assert messages({**files, "glossary.csv": "source,de\n"}) == []
+
+
+def test_where_there_is_no_knowledge_a_context_is_an_error() -> None:
+    found = messages(FILES, "selling-points", COLUMNS, params=["tone"], knowledge=[])
+    assert "knowledge is not available in this version" in found[0]

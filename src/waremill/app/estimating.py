@@ -35,8 +35,14 @@ SAMPLE = 200
 """Products whose prompts are rendered; the token counts of more would change the mean by < 1 %."""
 
 
-async def estimate(settings: Settings, database: Database, prepared: Prepared) -> Estimate:
-    """Estimate a prepared task; no model is called."""
+async def estimate(
+    settings: Settings, database: Database, prepared: Prepared, *, exact: bool = True
+) -> Estimate:
+    """Estimate a prepared task; no model is called.
+
+    Without `exact` no tokenizer is loaded, which costs up to 150 MB: for the forecast of a run that
+    is about to start in this process.
+    """
     choice = prepared.choice
     total = await database.read(count_chosen, choice)
     sample = await database.read(_sample, choice, prepared.targets)
@@ -53,7 +59,7 @@ async def estimate(settings: Settings, database: Database, prepared: Prepared) -
     for step in prepared.assembly.steps:
         if step.preview is None:
             continue
-        facts = await _facts(settings, database, step)
+        facts = await _facts(settings, database, step, exact)
         requests = rendered.get(step.name, [])
         known: set[bytes] = set()
         if not prepared.fresh:
@@ -102,10 +108,12 @@ def _render(prepared: Prepared, sample: list[Item]) -> tuple[dict[str, list[Chat
     return {name: list(kept.values()) for name, kept in found.items()}, unusable
 
 
-async def _facts(settings: Settings, database: Database, step: BoundStep) -> ModelFacts:
+async def _facts(
+    settings: Settings, database: Database, step: BoundStep, exact: bool
+) -> ModelFacts:
     model = settings.model(step.model)
     provider = idle_provider(model)
-    counter: Callable[[str], int] | None = token_counter(model)
+    counter: Callable[[str], int] | None = token_counter(model) if exact else None
     by = "the model's own tokenizer"
     if counter is None:
         per_token = await database.read(history.bytes_per_token, provider.identity)

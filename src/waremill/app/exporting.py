@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from waremill.app.assembly import Assembly
+from waremill.app.status import NANO
 from waremill.catalog.publishers import Column, Written, publish_rows, publisher_for
 from waremill.settings import Settings
 from waremill.store import reporting
@@ -18,7 +19,6 @@ from waremill.store.reporting import FinishedItem
 from waremill.store.runs import Run
 from waremill.store.tables import dumps
 
-NANO = 1_000_000_000
 STATUS = ("_status", "_findings", "_cost")
 
 
@@ -138,7 +138,7 @@ def _wide(
     for items in _by_product(conn, run, states):
         first = next(iter(items.values()))
         row = [first.attributes.get(name) for name in fields.source]
-        row += _made(first, fields.shared)
+        row += _shared(items.values(), fields.shared)
         for target in fields.targets:
             item = items.get(target)
             row += _made(item, fields.repeated) if item else [None] * len(fields.repeated)
@@ -167,6 +167,15 @@ def _by_product(
 
 def _made(item: FinishedItem, fields: Sequence[tuple[str, str, str]]) -> list[Any]:
     return [item.by_step.get(step, {}).get(name) for step, name, _ in fields]
+
+
+def _shared(items: Iterable[FinishedItem], fields: Sequence[tuple[str, str, str]]) -> list[Any]:
+    """Give what was made once a product: one target's item may have failed where others have it."""
+    found = []
+    for step, name, _ in fields:
+        values = (item.by_step.get(step, {}).get(name) for item in items)
+        found.append(next((value for value in values if value is not None), None))
+    return found
 
 
 def _status(item: FinishedItem, settings: Settings) -> list[Any]:

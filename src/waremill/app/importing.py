@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from waremill.catalog.reading import Batch, Reader, expand_sources, read_source
+from waremill.catalog.reading import Batch, Reader, expand_sources, is_url, read_source
 from waremill.catalog.selection import facet_index
 from waremill.domain import is_missing
 from waremill.errors import SourceError, Where
@@ -20,6 +20,7 @@ from waremill.store.tables import products
 
 BATCH_COMMIT = 5000
 PROBLEMS_KEPT = 1000
+_SECRETS = ("password", "passwd", "pwd", "sslpassword", "token", "access_token")
 _KEY_NAMES = (
     "sku",
     "key",
@@ -56,6 +57,8 @@ class Imported:
     problem_count: int = 0
     notes: list[str] = field(default_factory=list)
     number: int = 0
+    position: int = 0
+    """The place of the next row among all sources' rows."""
 
     @property
     def rows(self) -> int:
@@ -73,7 +76,8 @@ class Imported:
 class ImportOptions:
     """How to import: key and group columns, a sheet, a catalogue's name.
 
-    `keyless` allows rows without a key, which get `sheet!row`.
+    `keyless` allows rows without a key, which get `sheet!row`. A source of such rows goes into a
+    catalogue of its own, named after it, unless one is chosen.
     """
 
     key: str | None = None
@@ -93,17 +97,16 @@ async def import_sources(
     done = Imported()
     counts = Counts()
     catalog: Catalog | None = None
-    for source in expand_sources(sources):
-        with read_source(source, sheet=options.sheet) as reader:
-            catalog = await _one_source(database, source, reader, options, done, counts, progress)
-            done.notes += [f"{Path(source).name}: {note}" for note in reader.notes]
+    paths = expand_sources(sources)
+    for path in paths:
+        with read_source(path, sheet=options.sheet) as reader:
+            source = _Source(shown(path), _name_after(path, sources), reader, len(paths) > 1)
+            catalog = await _one_source(database, source, options, catalog, done, counts, progress)
+            done.notes += [f"{source.file}: {note}" for note in reader.notes]
             for row, message in reader.problems:
-                done.problem(source, row, message)
+                done.problem(source.place, row, message)
     if catalog is None:
         raise SourceError("there is nothing to import; name a file, a folder or a database URL")
-    after: int | None = 0
-    while catalog.group_column is not None and after is not None:
-        after = await database.write(store_products.refresh_groups, catalog, after)
     done.catalog, done.key, done.number = catalog.name, catalog.key_column, catalog.imports
     await database.write(_index_facets, catalog, database.dialect)
     if counts.repeated:
@@ -111,43 +114,85 @@ async def import_sources(
     done.new, done.changed, done.unchanged = counts.new, counts.changed, counts.unchanged
     if done.rows == 0:
         reason = done.problems[0].message if done.problems else "it holds no rows"
-        raise SourceError(f"nothing was imported: {reason}", Where(file=str(sources[0])))
+        raise SourceError(f"nothing was imported: {reason}", Where(file=shown(sources[0])))
     return done
+
+
+def shown(source: str) -> str:
+    """Give a source as it may be stored and shown: a database URL without its password."""
+    if not is_url(source):
+        return source
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(source)
+    except (ArgumentError, ValueError):
+        return f"{source.partition('://')[0]}://…"
+    secret = {name: "***" for name in url.query if name.lower() in _SECRETS}
+    return url.update_query_dict(secret).render_as_string(hide_password=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """An open source: how it is called, what a catalogue of its own is called, whether it is one
+    of several.
+    """
+
+    place: str
+    name: str
+    reader: Reader
+    of_several: bool
+
+    @property
+    def file(self) -> str:
+        """The source's short name, for messages."""
+        return self.place if is_url(self.place) else Path(self.place).name
+
+    def row_key(self, number: int) -> str:
+        """The key of a row that has none."""
+        stem = self.name if is_url(self.place) else Path(self.place).stem
+        sheet = self.reader.sheet
+        if sheet is None:
+            return f"{stem}!{number}"
+        # Two workbooks of one import may both have a “Sheet1”.
+        return f"{stem}:{sheet}!{number}" if self.of_several else f"{sheet}!{number}"
 
 
 async def _one_source(
     database: Database,
-    source: str,
-    reader: Reader,
+    source: _Source,
     options: ImportOptions,
+    known: Catalog | None,
     done: Imported,
     counts: Counts,
     progress: Callable[[int], None] | None,
 ) -> Catalog:
-    known = await database.read(_known_catalog, options.catalog)
-    key = _key_column(reader, options, known, source, done)
+    reader = source.reader
+    if known is None:  # the sources after the first one join it
+        known = await database.read(_known_catalog, options, source.name, reader.columns)
+    key = _key_column(source, options, known, done)
     group = options.group or (known.group_column if known else None)
     for name, what in ((key, "--key"), (group, "--group")):
         if name is not None and name not in reader.columns and (name is key or options.group):
             raise SourceError(
                 f"there is no column “{name}” for {what}{suggestion(name, reader.columns)}",
-                Where(file=source, sheet=reader.sheet),
+                Where(file=source.place, sheet=reader.sheet),
             )
     wanted = Catalog(
-        0, known.name if known else options.catalog or _catalog_name(source), key, group,
-        tuple(reader.columns), reader.sheet, source,
+        0, known.name if known else options.catalog or source.name, key, group,
+        tuple(reader.columns), reader.sheet, source.place,
     )  # fmt: skip
     catalog = None
     pending: list[NewProduct] = []
-    position = 0
     for batch in reader.batches():
         if catalog is None:  # nothing is written before the first rows could be read
             catalog = await database.write(
                 store_products.save_catalog, wanted, further=done.number > 0
             )
             done.number = catalog.imports
-        pending += _rows(batch, position, (source, reader.sheet), key, group, options, done)
-        position += len(batch.rows)
+        pending += _rows(batch, source, key, group, options, done)
+        done.position += len(batch.rows)
         if len(pending) >= BATCH_COMMIT:
             await _save(database, catalog, reader, pending, counts)
             pending = []
@@ -155,7 +200,8 @@ async def _one_source(
                 progress(counts.new + counts.changed + counts.unchanged)
     if catalog is None:
         raise SourceError(
-            "this source holds no rows below its header", Where(file=source, sheet=reader.sheet)
+            "this source holds no rows below its header",
+            Where(file=source.place, sheet=reader.sheet),
         )
     await _save(database, catalog, reader, pending, counts)
     # The reader may have named more columns on the way (units beside their originals).
@@ -185,71 +231,89 @@ async def _save(
     await database.write(store_products.upsert, catalog, tuple(reader.columns), rows, counts)
 
 
-def _known_catalog(conn: Connection, name: str | None) -> Catalog | None:
-    """Find the catalogue to import into: the named one, or the only one there is."""
+def _known_catalog(
+    conn: Connection, options: ImportOptions, name: str, columns: Sequence[str]
+) -> Catalog | None:
+    """Find the catalogue to import into; None for a new one.
+
+    It is the named one, or the only one there is. Rows that need no key go where their key column
+    is one, else into their source's own.
+    """
     known = store_products.list_catalogs(conn)
-    if name is None and known:
-        return store_products.find_catalog(conn, None)
-    return next((catalog for catalog in known if catalog.name == name), None)
+    if options.catalog is not None:
+        return next((catalog for catalog in known if catalog.name == options.catalog), None)
+    if options.keyless:
+        keys = columns if options.key is None else (options.key,)
+        fitting = [catalog for catalog in known if catalog.key_column in keys]
+        if len(fitting) != 1:
+            fitting = [catalog for catalog in known if catalog.name == name] or fitting
+        if len(fitting) == 1:
+            return fitting[0]
+        if not fitting and options.key is None:
+            return None
+    return store_products.find_catalog(conn, None) if known else None
 
 
-def _catalog_name(source: str) -> str:
-    if "://" in source:
-        return source.partition("://")[0].partition("+")[0]
-    return Path(source).stem
+def _name_after(path: str, sources: Sequence[str]) -> str:
+    """Name a catalogue after its source: a folder, a file, a kind of database."""
+    if is_url(path):
+        return path.partition("://")[0].partition("+")[0]
+    folder = next((Path(one) for one in sources if not is_url(one) and Path(one).is_dir()), None)
+    return folder.resolve().name if folder is not None else Path(path).stem
 
 
 def _key_column(
-    reader: Reader, options: ImportOptions, known: Catalog | None, source: str, done: Imported
+    source: _Source, options: ImportOptions, known: Catalog | None, done: Imported
 ) -> str | None:
     if options.key is not None:
         return options.key
     if known is not None:
         return known.key_column
-    lowered = {column.lower(): column for column in reader.columns}
+    columns = source.reader.columns
+    lowered = {column.lower(): column for column in columns}
     for name in _KEY_NAMES:
         if name in lowered:
             done.notes.append(
-                f"{Path(source).name}: the column “{lowered[name]}” is taken as the key; "
+                f"{source.file}: the column “{lowered[name]}” is taken as the key; "
                 "--key names another"
             )
             return lowered[name]
     if options.keyless:
         return None
     raise SourceError(
-        f"say which column holds the key: --key COL (columns: {', '.join(reader.columns[:12])})",
-        Where(file=source, sheet=reader.sheet),
+        f"say which column holds the key: --key COL (columns: {', '.join(columns[:12])})",
+        Where(file=source.place, sheet=source.reader.sheet),
     )
 
 
 def _rows(
     batch: Batch,
-    position: int,
-    place: tuple[str, str | None],
+    source: _Source,
     key: str | None,
     group: str | None,
     options: ImportOptions,
     done: Imported,
 ) -> list[NewProduct]:
-    source, sheet = place
     rows = []
     for offset, (number, attributes) in enumerate(zip(batch.numbers, batch.rows, strict=True)):
         own = attributes.get(key) if key else None
-        if is_missing(own):
+        keyless = is_missing(own)
+        if keyless:
             if key is not None and not options.keyless:
-                done.problem(source, number, f"the key column “{key}” is empty")
+                done.problem(source.place, number, f"the key column “{key}” is empty")
                 continue
-            own = f"{sheet or Path(source).stem}!{number}"
+            own = source.row_key(number)
         belongs = attributes.get(group) if group else None
         rows.append(
             NewProduct(
                 str(own),
                 None if is_missing(belongs) else str(belongs),
-                position + offset,
+                done.position + offset,
                 attributes,
+                whole=keyless,
             )
         )
     return rows
 
 
-__all__ = ["ImportOptions", "Imported", "Problem", "import_sources"]
+__all__ = ["ImportOptions", "Imported", "Problem", "import_sources", "shown"]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from waremill.app.assembly import price_of
+from waremill.app.status import NANO
 from waremill.providers import probe
 from waremill.settings import Settings
-
-_MILLION_NANO = 1_000_000_000
 
 
 def describe_models(settings: Settings) -> list[dict[str, Any]]:
@@ -17,7 +16,7 @@ def describe_models(settings: Settings) -> list[dict[str, Any]]:
     for alias, model in settings.models.items():
         price = price_of(settings, model)
         missing = settings.missing_keys(alias)
-        factor = settings.per_usd / _MILLION_NANO
+        factor = settings.per_usd / NANO
         rows.append(
             {
                 "model": alias, "use": model.use,

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-from waremill.app.assembly import Assembly, all_models, identities, price_of
-from waremill.app.importing import ImportOptions, import_sources
+from waremill.app.assembly import Assembly, all_models, identities, price_of, require_keys
+from waremill.app.importing import ImportOptions, import_sources, shown
+from waremill.app.status import NANO
+from waremill.app.working import review_condition
+from waremill.catalog.publishers import publisher_for
 from waremill.catalog.selection import compile_order_by, compile_where
 from waremill.domain import Target
 from waremill.errors import ConfigError
@@ -18,8 +21,6 @@ from waremill.store import products as store_products
 from waremill.store.database import Database, Dialect
 from waremill.store.products import Catalog
 from waremill.store.tables import products
-
-NANO = 1_000_000_000
 
 
 class TaskOptions(TypedDict, total=False):
@@ -60,13 +61,28 @@ class Prepared:
     targets: tuple[str, ...]
     params: Mapping[str, Any]
     written: Mapping[str, Any]
+    fresh: bool = False
 
 
 async def prepare(
-    settings: Settings, database: Database, assembly: Assembly, options: TaskOptions
+    settings: Settings,
+    database: Database,
+    assembly: Assembly,
+    options: TaskOptions,
+    kind: str | None = None,
 ) -> Prepared:
-    """Understand a task; raise UserError about anything that cannot work."""
+    """Understand a task; raise UserError about anything that cannot work.
+
+    `kind` is the run's that will be ordered; None for an estimate, which needs no key and no
+    budget. What can be checked without the products is checked before a file is imported.
+    """
     targets = _targets(assembly, options)
+    _check_limit(options)
+    if kind is not None:
+        require_keys(settings, all_models(settings, assembly.models))
+        _budget(settings, assembly, options, kind)
+        if output := options.get("output"):
+            publisher_for(Path(output))
     catalog = None
     number = None
     if options.get("source"):
@@ -81,6 +97,8 @@ async def prepare(
     if catalog is None:
         catalog = await database.read(store_products.find_catalog, options.get("catalog"))
     choice = choose(catalog, database.dialect, options, number)
+    if assembly.pipeline.accept is not None:  # found out now, not when all is paid
+        review_condition(assembly.pipeline.accept, catalog.columns, database.dialect)
     if assembly.pipeline.uses_groups and catalog.group_column is None:
         raise ConfigError(
             "a step is made per group, and this catalogue has no groups; import with --group COL"
@@ -89,12 +107,13 @@ async def prepare(
         choice = _with(choice, groups=any(s.preview for s in assembly.steps))
     params = {**assembly.pipeline.params, **options.get("params", {})}
     written = {
-        "where": options.get("where"), "source": str(options["source"]) if number else None,
+        "where": options.get("where"), "source": shown(str(options["source"])) if number else None,
         "limit": options.get("limit"), "order_by": options.get("order_by"),
         "catalog": catalog.name, "sheet": catalog.sheet, "model": options.get("model"),
         "params": params, "columns": catalog.columns,
     }  # fmt: skip
-    return Prepared(assembly, choice, targets, params, written)
+    fresh = bool(options.get("fresh"))
+    return Prepared(assembly, choice, targets, params, written, fresh)
 
 
 def choose(
@@ -113,10 +132,14 @@ def choose(
         order = compile_order_by(text, products.c.attributes, catalog.columns, dialect, extra=extra)
     elif import_number is not None:
         order = (products.c.position,)
+    _check_limit(options)
+    return Choice(catalog, where, order, options.get("limit"))
+
+
+def _check_limit(options: TaskOptions) -> None:
     limit = options.get("limit")
     if limit is not None and limit < 1:
         raise ConfigError("--limit must be at least 1")
-    return Choice(catalog, where, order, limit)
 
 
 def _with(choice: Choice, **changes: Any) -> Choice:
@@ -158,17 +181,19 @@ def budget_in_nano(settings: Settings, models: Iterable[str], budget: float) -> 
     return round(budget / settings.per_usd * NANO)
 
 
+def _budget(settings: Settings, assembly: Assembly, options: TaskOptions, kind: str) -> int | None:
+    """Give a run's budget in nano-USD: its own, else the workspace's; a trial has only its own."""
+    budget = options.get("budget")
+    if budget is None and kind == "run":
+        budget = settings.limits.budget
+    return None if budget is None else budget_in_nano(settings, assembly.models, budget)
+
+
 def order_run(
     settings: Settings, prepared: Prepared, options: TaskOptions, kind: str, **plan: Any
 ) -> Order:
     """Put a run's order together, with its budget checked against known prices."""
     assembly = prepared.assembly
-    budget = options.get("budget")
-    if budget is None and kind == "run":
-        budget = settings.limits.budget
-    amount = None
-    if budget is not None:
-        amount = budget_in_nano(settings, assembly.models, budget)
     output = options.get("output")
     models = identities(settings, assembly.models)
     return Order(
@@ -176,7 +201,7 @@ def order_run(
         choice=prepared.choice, targets=prepared.targets,
         models=models,
         settings={"languages": settings.languages, "asks_again": settings.limits.asks_again},
-        plan={**prepared.written, **plan, "identities": models}, budget=amount,
-        fresh=bool(options.get("fresh")),
+        plan={**prepared.written, **plan, "identities": models},
+        budget=_budget(settings, assembly, options, kind), fresh=prepared.fresh,
         output=str(Path(output).resolve()) if output else None,
     )  # fmt: skip

@@ -41,7 +41,9 @@ def list_templates(workspace: Workspace) -> list[dict[str, Any]]:
 async def check(workspace: Workspace, name: str, catalog: str | None) -> list[dict[str, Any]]:
     """Lint a template against the catalogue's columns, where one is imported."""
     columns = await workspace.columns(catalog)
-    problems = check_template(workspace.settings.files(), name, columns, checks=checks.names())
+    problems = check_template(
+        workspace.settings.files(), name, columns, checks=checks.names(), knowledge=()
+    )
     found = [
         {"severity": p.severity, "where": str(p.where or name), "message": p.message}
         for p in problems

@@ -8,16 +8,24 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from waremill.app.assembly import Assembly, assemble, require_keys
+from waremill.app.assembly import (
+    Assembly,
+    all_models,
+    assemble,
+    concurrency_of,
+    idle_provider,
+    require_keys,
+)
 from waremill.app.estimating import estimate
 from waremill.app.gold import Compared, Gold, accuracy_line, compare, load_gold
 from waremill.app.options import Prepared, TaskOptions, order_run
 from waremill.app.status import RunStatus, money
-from waremill.app.working import OnStart
+from waremill.app.working import OnStart, thaw
 from waremill.catalog.selection import compile_order_by
 from waremill.errors import ConfigError, NotFound, UserError
 from waremill.runs.accuracy import Same, normalised
@@ -29,9 +37,11 @@ from waremill.runs.intervals import (
     project_duration,
 )
 from waremill.runs.plan import count_chosen, plan_run
+from waremill.store import history, reporting
 from waremill.store import pipelines as store_pipelines
-from waremill.store import reporting
+from waremill.store import products as store_products
 from waremill.store import runs as store_runs
+from waremill.store.products import Catalog
 from waremill.store.reporting import FinishedItem
 from waremill.store.runs import Run
 from waremill.store.tables import dumps, products, runs
@@ -83,23 +93,50 @@ async def trial(
         )
         strata = products.c.attributes[column].as_string()
     size, seed = options.get("size", 20), options.get("seed", 0)
-    drawn = replace(choice, sample=size, seed=seed, strata=strata, order_by=(), limit=None)
-    gold = _gold(workspace, prepared, options)
+    drawn = replace(choice, sample=size, seed=seed, strata=strata)
+    gold = _gold_place(workspace, options)
+    if gold is not None:  # what is wrong with it is said before anything is paid
+        _load_gold(workspace, gold, choice.catalog, prepared.assembly)
     rival = await _rival(workspace, prepared, options)
     sampled = replace(prepared, choice=drawn)
-    order = order_run(settings, sampled, options, "trial", whole=whole)
+    told = {"whole": whole, "seed": seed, "gold": gold}
+    order = order_run(settings, sampled, options, "trial", **told)
     run = await database.write(plan_run, order)
-    await workspace.work(run, on_start)
-    first = await _gathered(workspace, run, prepared.assembly, gold)
-    second = None
-    if rival is not None:
-        other = replace(sampled, assembly=rival)
-        order = order_run(settings, other, {**options, "model": rival.model}, "trial", whole=whole)
-        second_run = await database.write(plan_run, order)
-        await workspace.work(second_run, on_start)
-        second = await _gathered(workspace, second_run, rival, gold)
-    note = f"{len(first.products)} of {whole} products, seed {seed}"
-    return await _result(workspace, first, second, (whole, note))
+    status = await workspace.work(run, on_start)
+    if status.state != "done" or rival is None:
+        return await summarise(workspace, run) or TrialResult(status, None)
+    model = rival.model if rival.model != "default" else None  # as a plan names it
+    other = replace(sampled, assembly=rival, written={**prepared.written, "model": model})
+    order = order_run(settings, other, options, "trial", **told, rival_of=run.name)
+    second = await database.write(plan_run, order)
+    status = await workspace.work(second, on_start)
+    result = await summarise(workspace, run, second) or TrialResult(status, None)
+    if status.state != "done":
+        result = replace(result, status=status, against=None)
+    return result
+
+
+async def summarise(
+    workspace: Workspace, run: Run, second: Run | None = None
+) -> TrialResult | None:
+    """Compute what a finished trial shows and keep it with it; None when it is not finished.
+
+    All it needs was frozen with the trial, so it does not matter who worked it to its end. A rival
+    that is finished completes the trial it is compared with.
+    """
+    run = await workspace.database.read(store_runs.get_run, run.id)
+    if run.state != "done":
+        return None
+    first = await _gathered(workspace, run)
+    other = None
+    if second is not None:
+        second = await workspace.database.read(store_runs.get_run, second.id)
+        if second.state == "done":
+            other = await _gathered(workspace, second)
+    result = await _result(workspace, first, other)
+    if second is None and (name := run.plan.get("rival_of")):
+        await summarise(workspace, await workspace.find_run(name), run)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +148,15 @@ class _Gathered:
     assembly: Assembly
     items: Sequence[FinishedItem]
     compared: Compared | None
+    seconds: Mapping[int, float]
+    """By item, how long its calls took; items that replayed all their answers are not in."""
+    models: Sequence[Mapping[str, Any]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> int:
+        """The number of products the sample stands for."""
+        return int(self.run.plan.get("whole") or len(self.products))
 
     @property
     def products(self) -> dict[str, list[FinishedItem]]:
@@ -122,15 +168,18 @@ class _Gathered:
         return found
 
 
-def _gold(workspace: Workspace, prepared: Prepared, options: TaskOptions) -> Gold | None:
+def _gold_place(workspace: Workspace, options: TaskOptions) -> str | None:
+    """Give gold's file as it can be found again from any folder, or its column."""
     text = options.get("gold")
     if not text:
         return None
-    catalog = prepared.choice.catalog
-    return load_gold(
-        str(text), workspace.settings.root, catalog.columns, prepared.assembly.fields,
-        catalog.key_column,
-    )  # fmt: skip
+    found = (path for path in (Path(text), workspace.settings.root / text) if path.is_file())
+    return next((str(path.resolve()) for path in found), str(text))
+
+
+def _load_gold(workspace: Workspace, text: str, catalog: Catalog, assembly: Assembly) -> Gold:
+    root = workspace.settings.root
+    return load_gold(text, root, catalog.columns, assembly.fields, catalog.key_column)
 
 
 async def _rival(workspace: Workspace, prepared: Prepared, options: TaskOptions) -> Assembly | None:
@@ -152,7 +201,7 @@ async def _rival(workspace: Workspace, prepared: Prepared, options: TaskOptions)
             f"“{against}” is neither a version of “{name}” that ran before nor a model; "
             "`waremill templates` shows the versions, `waremill models` the models"
         )
-    require_keys(workspace.settings, rival.models)
+    require_keys(workspace.settings, all_models(workspace.settings, rival.models))
     return rival
 
 
@@ -164,18 +213,29 @@ def _is_model(workspace: Workspace, name: str) -> bool:
     return True
 
 
-async def _gathered(
-    workspace: Workspace, run: Run, assembly: Assembly, gold: Gold | None
-) -> _Gathered:
-    run = await workspace.database.read(store_runs.get_run, run.id)
+async def _gathered(workspace: Workspace, run: Run) -> _Gathered:
+    database = workspace.database
+    assembly = await thaw(workspace.settings, database, run, check_models=False)
 
     def read(conn: Connection) -> list[FinishedItem]:
         return [item for page in reporting.item_pages(conn, run.id) for item in page]
 
-    items = await workspace.database.read(read)
-    once = {name for step in assembly.steps if step.per != "target" for name in step.fields}
-    compared = compare(items, gold, _sameness(assembly), once) if gold is not None else None
-    return _Gathered(run, await workspace.status(run.name), assembly, items, compared)
+    items = await database.read(read)
+    compared, notes = None, []
+    if text := run.plan.get("gold"):
+        catalog = await database.read(store_products.find_catalog, run.plan["catalog"])
+        once = {name for step in assembly.steps if step.per != "target" for name in step.fields}
+        try:
+            gold = _load_gold(workspace, text, catalog, assembly)
+        except UserError as error:  # it was there when the trial began
+            notes.append(f"the gold values can no longer be read: {error}")
+        else:
+            compared = compare(items, gold, _sameness(assembly), once)
+    return _Gathered(
+        run, await workspace.status(run.name), assembly, items, compared,
+        await database.read(history.item_seconds, run.id),
+        await database.read(reporting.by_model, run.id), tuple(notes),
+    )  # fmt: skip
 
 
 def _sameness(assembly: Assembly) -> dict[str, Same]:
@@ -187,10 +247,9 @@ def _sameness(assembly: Assembly) -> dict[str, Same]:
     return found
 
 
-async def _result(
-    workspace: Workspace, first: _Gathered, second: _Gathered | None, told: tuple[int, str]
-) -> TrialResult:
-    whole, note = told
+async def _result(workspace: Workspace, first: _Gathered, second: _Gathered | None) -> TrialResult:
+    whole, seed = first.whole, first.run.plan.get("seed", 0)
+    note = f"{len(first.products)} of {whole} products, seed {seed}"
     accuracy: list[Line] = []
     marks: Mapping[int, Any] = {}
     if first.compared is not None:
@@ -202,6 +261,7 @@ async def _result(
     summary = {
         "sample_note": note, "accuracy": accuracy, "forecast": forecast,
         "comparison": comparison, "marks": {str(number): mark for number, mark in marks.items()},
+        "notes": first.notes,
     }  # fmt: skip
     await workspace.database.write(store_runs.set_run, first.run.id, {"summary": dumps(summary)})
     per_product = [sum(i.list_cost or 0 for i in items) for items in first.products.values()]
@@ -216,6 +276,7 @@ async def _result(
         comparison=comparison,
         sentences=_sentences(workspace, first, forecast, accuracy, comparison, whole),
         against=second.status if second else None,
+        notes=first.notes,
     )
 
 
@@ -237,11 +298,14 @@ def _forecast(workspace: Workspace, one: _Gathered, whole: int) -> list[dict[str
             {"name": "cost a product", "unit": "money",
              "forecast": [total.total / whole, *each, len(costs)]}
         )  # fmt: skip
-    timed = [i.latency for part in products_done.values() for i in part if i.latency]
+    timed = [
+        one.seconds[i.id] for part in products_done.values() for i in part if i.id in one.seconds
+    ]
     if timed:
-        targets = len(one.run.plan["targets"])
+        items = max(whole * len(one.run.plan["targets"]), len(timed))
         concurrency = _concurrency(workspace, one.assembly)
-        took = project_duration(timed, max(whole * targets, len(timed)), concurrency)
+        least = _least(workspace, one.models, items / len(timed))
+        took = project_duration(timed, items, concurrency, least)
         lines.append(
             {"name": "duration", "unit": "seconds",
              "forecast": [took.total, *_ends(took.interval), len(timed)]}
@@ -250,14 +314,27 @@ def _forecast(workspace: Workspace, one: _Gathered, whole: int) -> list[dict[str
 
 
 def _concurrency(workspace: Workspace, assembly: Assembly) -> int:
-    from waremill.providers import open_provider
+    settings = workspace.settings
+    models = [settings.model(name) for name in assembly.models]
+    return max((concurrency_of(settings, one, idle_provider(one)) for one in models), default=1)
 
-    most = 1
-    for name in assembly.models:
+
+def _least(workspace: Workspace, lines: Sequence[Mapping[str, Any]], scale: float) -> float:
+    """Say how many seconds the accounts' limits alone make the calls of `lines` × `scale` take."""
+    sums: dict[str, tuple[int, int]] = {}
+    for line in lines:
+        calls, tokens = sums.get(line["model"], (0, 0))
+        more = (line["input"] or 0) + (line["output"] or 0)
+        sums[line["model"]] = (calls + line["calls"], tokens + more)
+    least = 0.0
+    for name, (calls, tokens) in sums.items():
         model = workspace.settings.model(name)
-        slots = getattr(open_provider(model), "slots", None)
-        most = max(most, model.concurrency or slots or workspace.settings.limits.concurrency)
-    return most
+        least = max(
+            least,
+            calls * scale * 60 / model.rpm if model.rpm else 0.0,
+            tokens * scale * 60 / model.tpm if model.tpm else 0.0,
+        )
+    return least
 
 
 def _ends(interval: Any) -> tuple[float | None, float | None]:
@@ -287,7 +364,8 @@ def _comparison(first: _Gathered, second: _Gathered) -> dict[str, Any]:
     costs = [(float(a.list_cost), float(b.list_cost)) for a, b in pairs
              if a.list_cost is not None and b.list_cost is not None]  # fmt: skip
     lines.append(_paired("cost an item", "money", costs, "lower"))
-    times = [(a.latency, b.latency) for a, b in pairs if a.latency and b.latency]
+    times = [(first.seconds[a.id], second.seconds[b.id]) for a, b in pairs
+             if a.id in first.seconds and b.id in second.seconds]  # fmt: skip
     lines.append(_paired("seconds an item", "seconds", times, "lower"))
     return {
         "first": f"{first.run.pipeline} {first.run.plan['version'][:8]} ({first.assembly.model})",
@@ -352,6 +430,9 @@ def _sentences(
     return tuple(said)
 
 
+_SAME_TASK = ("where", "source", "limit", "order_by", "catalog", "model", "params")
+
+
 async def forecast_for(workspace: Workspace, prepared: Prepared) -> Sequence[Line]:
     """Give what the newest trial of the same task forecast, else what an estimate says."""
     version = store_pipelines.pipeline_hash(
@@ -369,8 +450,7 @@ async def forecast_for(workspace: Workspace, prepared: Prepared) -> Sequence[Lin
         )  # fmt: skip
         for row in conn.execute(query):
             run = store_runs.as_run(row)
-            same = all(run.plan.get(name) == written[name] for name in
-                       ("where", "source", "limit", "catalog", "model", "params"))  # fmt: skip
+            same = all(run.plan.get(name) == written[name] for name in _SAME_TASK)
             targets = tuple(run.plan["targets"]) == prepared.targets
             if same and targets and run.plan["version"] == version and run.summary:
                 return list(run.summary.get("forecast", ()))
@@ -379,10 +459,10 @@ async def forecast_for(workspace: Workspace, prepared: Prepared) -> Sequence[Lin
     known = await workspace.database.read(read)
     if known is not None:
         return known
-    guess = await estimate(workspace.settings, workspace.database, prepared)
+    guess = await estimate(workspace.settings, workspace.database, prepared, exact=False)
     lines = []
-    if guess.cost is not None:
-        ends = (guess.cost.expected, guess.cost.low, guess.cost.high)
+    if (cost := guess.list_cost) is not None:  # as the finished run's cost is summed
+        ends = (cost.expected, cost.low, cost.high)
         lines.append({"name": "cost", "unit": "money", "forecast": [*ends, guess.sample]})
     seconds = (guess.seconds.expected, guess.seconds.low, guess.seconds.high)
     lines.append({"name": "duration", "unit": "seconds", "forecast": [*seconds, guess.sample]})

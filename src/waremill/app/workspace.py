@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self, Unpack
 
 from waremill.app import importing, trialling
-from waremill.app.assembly import Assembly, assemble, require_keys
+from waremill.app.assembly import Assembly, assemble
 from waremill.app.estimating import estimate as estimate_prepared
 from waremill.app.exporting import export_run
 from waremill.app.importing import Imported, ImportOptions
@@ -24,7 +24,6 @@ from waremill.app.working import (
     thaw,
     work_run,
 )
-from waremill.catalog.publishers import publisher_for
 from waremill.domain import Product
 from waremill.errors import Conflict, NotFound
 from waremill.providers.local import fetch_weights_from
@@ -128,9 +127,11 @@ class Workspace:
         """Build a pipeline from the workspace's files as they are now."""
         return assemble(self.settings, pipeline, model)
 
-    async def _prepare(self, pipeline: str, options: TaskOptions) -> Prepared:
+    async def _prepare(
+        self, pipeline: str, options: TaskOptions, kind: str | None = None
+    ) -> Prepared:
         assembly = self.assemble(pipeline, options.get("model"))
-        return await prepare(self.settings, self.database, assembly, options)
+        return await prepare(self.settings, self.database, assembly, options, kind)
 
     async def estimate(self, pipeline: str, **options: Unpack[TaskOptions]) -> Estimate:
         """Say what a run would cost and how long it would take, without a paid call."""
@@ -148,8 +149,7 @@ class Workspace:
         With `gold` its fields are compared with right values; with `against` a second version or
         model works the same products. The answers are kept: a run does not pay for them again.
         """
-        prepared = await self._prepare(pipeline, options)
-        require_keys(self.settings, prepared.assembly.models)
+        prepared = await self._prepare(pipeline, options, "trial")
         return await trialling.trial(self, prepared, options, on_start)
 
     async def run(
@@ -159,10 +159,7 @@ class Workspace:
         **options: Unpack[TaskOptions],
     ) -> RunStatus:
         """Run a pipeline over a selection and write the output, if one is named."""
-        if output := options.get("output"):
-            publisher_for(Path(output))
-        prepared = await self._prepare(pipeline, options)
-        require_keys(self.settings, prepared.assembly.models)
+        prepared = await self._prepare(pipeline, options, "run")
         forecast = await trialling.forecast_for(self, prepared)
         order = order_run(self.settings, prepared, options, "run", forecast=forecast)
         run = await self.database.write(plan_run, order)
@@ -185,6 +182,8 @@ class Workspace:
                 self._workers.remove(worker)
         if run.output and run.kind == "run":
             await self.export(run.name, run.output)
+        if run.kind == "trial":
+            await trialling.summarise(self, run)
         return await self.status(run.name)
 
     def interrupt(self) -> bool:

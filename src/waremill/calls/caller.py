@@ -76,6 +76,7 @@ class Caller:
         self._budget = budget
         self._wait = wait or _backoff
         self._flying: dict[bytes, asyncio.Future[Answer]] = {}
+        self._chains: dict[str, list[Endpoint]] = {}
         self._stopped = False
         self.spent = Spent()
 
@@ -91,14 +92,16 @@ class Caller:
         Goes through the model's fallbacks when its endpoint stays unavailable. Raises the last
         ProviderError, or LimitReached when the budget is used up.
         """
-        chain = self._chain(alias)
+        chain = self._chains.get(alias) or self._chain(alias)
+        if len(chain) == 1:
+            asked_once = configured(request, chain[0].model)
+            return await self._coalesced(chain[0], asked_once, canonical(asked_once), sender, emit)
         asked = [configured(request, endpoint.model) for endpoint in chain]
         bodies = [canonical(one) for one in asked]
-        if len(chain) > 1:
-            for endpoint, body in zip(chain, bodies, strict=True):
-                digest = request_hash(endpoint.provider.identity, body)
-                if (row := await self._journal.find(digest)) is not None:
-                    return _answer(row, replayed=True)
+        for endpoint, body in zip(chain, bodies, strict=True):
+            digest = request_hash(endpoint.provider.identity, body)
+            if (row := await self._journal.find(digest)) is not None:
+                return _answer(row, replayed=True)
         for position, endpoint in enumerate(chain):
             try:
                 return await self._coalesced(
@@ -114,7 +117,8 @@ class Caller:
         names = [alias]
         for name in names:
             names += (one for one in self._endpoints[name].model.fallback if one not in names)
-        return [self._endpoints[name] for name in names]
+        chain = self._chains[alias] = [self._endpoints[name] for name in names]
+        return chain
 
     async def _coalesced(
         self, endpoint: Endpoint, request: Chat, body: bytes, sender: Sender, emit: Emit | None
@@ -158,7 +162,8 @@ class Caller:
         sender: Sender,
         emit: Emit | None,
     ) -> Answer:
-        most = Usage(input=len(body), output=request.max_tokens + endpoint.allowance)
+        output = request.max_tokens + endpoint.allowance
+        most = len(body) + output
         reserved = 0
         if self._budget is not None:
             if endpoint.price is None:
@@ -166,13 +171,13 @@ class Caller:
                     f"the price of “{endpoint.model.alias}” is unknown, so the budget cannot be "
                     "kept; give it in waremill.toml, then resume"
                 )
-            reserved = endpoint.price.cost(most)
+            reserved = endpoint.price.cost(Usage(input=len(body), output=output))
         for attempt in range(1, ATTEMPTS + 1):
             if self._budget is not None:
                 await self._budget.reserve(reserved)
             kept = reserved
             try:
-                await endpoint.rate.take(most.input + most.output)
+                await endpoint.rate.take(most)
                 started = await endpoint.limiter.acquire()
                 wall = time.time()
                 if self._stopped:
@@ -196,7 +201,7 @@ class Caller:
                     record = self._record(endpoint, digest, sender, attempt, wall)
                     endpoint.limiter.succeeded(record["latency"], response.usage.output)
                     usage = response.usage
-                    endpoint.rate.settle(most.input + most.output, usage.input + usage.output)
+                    endpoint.rate.settle(most, usage.input + usage.output)
                     cost = endpoint.price.cost(usage) if endpoint.price else None
                     kept = reserved - (cost or 0)
                     return await self._answered(endpoint, response, record, len(body), cost)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -54,6 +55,9 @@ def _schema(schema: Mapping[str, Any]) -> orjson.Fragment:
 
 def request_hash(identity: str, body: bytes) -> bytes:
     """Hash a request for one model: 16 bytes of BLAKE2b over the model's identity and the body."""
-    return blake2b(
-        body, digest_size=16, key=blake2b(identity.encode(), digest_size=32).digest()
-    ).digest()
+    return blake2b(body, digest_size=16, key=_key(identity)).digest()
+
+
+@lru_cache(maxsize=256)
+def _key(identity: str) -> bytes:
+    return blake2b(identity.encode(), digest_size=32).digest()

@@ -273,10 +273,12 @@ class Worker:
             )  # fmt: skip
 
     def _finished(self, item: Item, trace: Trace, attempt: int, seconds: float) -> None:
-        errors = sum(finding.severity == "error" for finding in trace.findings)
-        state = "review" if errors else "ready"
+        ending = _ending(trace, "ready", attempt, seconds, None)
+        if ending["findings"]:
+            ending["state"] = "review"
+        state = ending["state"]
         self._journal.add("results", trace.rows)
-        self._journal.add("items", [_ending(trace, state, attempt, seconds, None)])
+        self._journal.add("items", [ending])
         self.tally.move(state)
         self._rules.succeeded()
 
@@ -389,7 +391,7 @@ def _ending(
 ) -> Record:
     return {
         "b_id": trace.item.id, "state": state, "attempts": attempt,
-        "findings": sum(finding.severity == "error" for finding in trace.findings),
+        "findings": sum([finding.severity == "error" for finding in trace.findings]),
         "paid": trace.paid if trace.priced else None,
         "list_cost": trace.list_cost if trace.priced else None,
         "latency": seconds, "error": error,

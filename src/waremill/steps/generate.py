@@ -20,6 +20,7 @@ from waremill.pipeline import BoundStep, Context, StepSettings
 from waremill.rules.document import suggestion
 from waremill.steps import Kit
 from waremill.templates import Extras, Prompt, Template, load_template
+from waremill.templates.lint import NO_KNOWLEDGE
 from waremill.templates.values import write_value
 
 
@@ -35,10 +36,7 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
         raise ConfigError("generate needs a template", where)
     template = load_template(kit.files, step.settings["template"])
     if template.retrieval is not None:
-        raise ConfigError(
-            "knowledge is not available in this version; take `context` out of the template",
-            Where(template.file, line=template.retrieval.line),
-        )
+        raise ConfigError(NO_KNOWLEDGE, Where(template.file, line=template.retrieval.line))
     if step.per != "target" and template.uses_target:
         raise ConfigError(
             f"the template “{template.name}” uses the target's language or market, so it cannot be "

@@ -53,6 +53,20 @@ def past_calls(conn: Connection, pipeline: str, step: str, model: str) -> Past |
     )  # fmt: skip
 
 
+def item_seconds(conn: Connection, run_id: int) -> dict[int, float]:
+    """Give how many seconds a run's items spent in calls, by item; whatever was replayed is not in.
+
+    An item that sent nothing is left out: it says nothing about how long the work takes.
+    """
+    query = (
+        select(calls.c.item_id, func.sum(calls.c.latency))
+        .where(calls.c.run_id == run_id,
+               calls.c.outcome.in_(("complete", "truncated", "refused")))
+        .group_by(calls.c.item_id)
+    )  # fmt: skip
+    return {int(item): float(seconds) for item, seconds in conn.execute(query)}
+
+
 def bytes_per_token(conn: Connection, identity: str) -> float | None:
     """Say how many request bytes made one input token on a model lately; None when unknown."""
     recent = (

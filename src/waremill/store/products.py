@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ from sqlalchemy import (
 
 from waremill.domain import Product, is_missing
 from waremill.errors import Conflict, NotFound
+from waremill.store.bulk import BulkInsert, BulkUpdate
 from waremill.store.tables import AnyRow, catalogs, dumps, items, product_versions, products
 
 KEYS_A_QUERY = 500
@@ -166,11 +168,7 @@ def upsert(
     groups = _group_ids(conn, catalog, [row.group for row in fresh.values() if row.group])
     # A source without the group's column says nothing about groups: products stay in theirs.
     silent = catalog.group_column is not None and catalog.group_column not in covered
-    added: list[dict[str, Any]] = []
-    changed: list[dict[str, Any]] = []
-    archived: list[dict[str, Any]] = []
-    seen: list[dict[str, Any]] = []
-    touched: set[int | None] = set()
+    writes = _Writes()
     for key, row in fresh.items():
         old = existing.get(key)
         group_id = groups[row.group] if row.group else None
@@ -178,38 +176,67 @@ def upsert(
             name: value for name, value in row.attributes.items() if not is_missing(value)
         }
         if old is None:
-            added.append(_row(catalog, row, group_id, attributes))
+            writes.added.append(_row(catalog, row, group_id, attributes))
+            writes.touched.add(group_id)
             counts.new += 1
-            touched.add(group_id)
-        else:
-            kept = {} if row.whole else _uncovered(old.attributes, covered)
-            merged = {**kept, **attributes} if kept else attributes
-            if silent:
-                group_id = old.group_id
-            version = content_version(merged)
-            again = old.import_number == catalog.imports
-            counts.repeated += again
-            seen.append({"b_id": old.id, "import_number": catalog.imports,
-                         "position": row.position})  # fmt: skip
-            if version == old.version and old.group_id == group_id:
-                counts.unchanged += not again
-                continue
-            counts.changed += not again
-            touched |= {group_id, old.group_id}
-            changed.append({"b_id": old.id, "version": version, "attributes": merged,
-                            "group_id": group_id})  # fmt: skip
-            if version != old.version:
-                archived.append({"product_id": old.id, "version": old.version,
-                                 "attributes": old.attributes})  # fmt: skip
-    if added:
-        conn.execute(insert(products), added)
-    if changed:
-        _archive(conn, archived)
-        _update(conn, changed)
-    if seen:
-        _update(conn, seen)
-    for part in batched(sorted(number for number in touched if number is not None)):
-        _refresh_groups(conn, part)
+            continue
+        kept = {} if row.whole else _uncovered(old.attributes, covered)
+        merged = {**kept, **attributes} if kept else attributes
+        again = old.import_number == catalog.imports
+        counts.repeated += again
+        writes.seen.append(
+            {"b_id": old.id, "import_number": catalog.imports, "position": row.position}
+        )
+        changed = writes.change(old, merged, old.group_id if silent else group_id)
+        if not again:
+            counts.changed += changed
+            counts.unchanged += not changed
+    writes.run(conn)
+
+
+_NAMES = ("catalog_id", "is_group", "key", "group_id", "version", "position", "import_number")
+_ADDED = BulkInsert(products, (*_NAMES, "attributes"))
+_ADDED_VALUES = itemgetter(*_NAMES)
+_SEEN = BulkUpdate(products, ("import_number", "position"))
+_SEEN_VALUES = itemgetter("import_number", "position", "b_id")
+
+
+@dataclass(slots=True)
+class _Writes:
+    """What a batch writes: products added, changed and merely seen, versions to archive, groups
+    whose members changed.
+    """
+
+    added: list[dict[str, Any]] = field(default_factory=list)
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    archived: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    touched: set[int | None] = field(default_factory=set)
+
+    def change(self, old: AnyRow, attributes: dict[str, Any], group_id: int | None) -> bool:
+        """Note what differs from a product as it is; say whether anything does."""
+        version = content_version(attributes)
+        if version == old.version and old.group_id == group_id:
+            return False
+        self.touched |= {group_id, old.group_id}
+        self.changed.append(
+            {"b_id": old.id, "version": version, "attributes": attributes, "group_id": group_id}
+        )
+        if version != old.version:
+            self.archived.append(
+                {"product_id": old.id, "version": old.version, "attributes": old.attributes}
+            )
+        return True
+
+    def run(self, conn: Connection) -> None:
+        """Write everything in the caller's transaction."""
+        _ADDED.run(conn, [(*_ADDED_VALUES(row), dumps(row["attributes"])) for row in self.added])
+        if self.changed:
+            _archive(conn, self.archived)
+            _update(conn, self.changed)
+        _SEEN.run(conn, list(map(_SEEN_VALUES, self.seen)))
+        for part in batched(sorted(number for number in self.touched if number is not None)):
+            _refresh_groups(conn, part)
 
 
 def _uncovered(attributes: Mapping[str, Any], covered: Collection[str]) -> dict[str, Any]:

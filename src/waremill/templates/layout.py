@@ -137,11 +137,10 @@ def render_prompt(
 def _left(terms: Sequence[tuple[str, str | None]], shown: str) -> Sequence[tuple[str, str | None]]:
     """Leave out the terms that the product's data, already translated, shows no more."""
     text = fold(shown)
-    return [
-        (source, translation)
-        for source, translation in terms
-        if fold(source) in text and (translation is None or fold(source) != fold(translation))
-    ]
+    for _, translation in terms:
+        if translation is not None:
+            text = text.replace(fold(translation), " ")
+    return [one for one in terms if one[1] is None or fold(one[0]) in text]
 
 
 def _product(

@@ -20,6 +20,7 @@ from waremill.templates.expressions import TARGET_NAMES, Names
 from waremill.templates.load import find_template, read_template
 from waremill.templates.template import Template
 
+NO_KNOWLEDGE = "knowledge is not available in this version; take `context` out of the template"
 _COMMENT = re.compile(r"\S[ \t]{2,}#[ \t]")
 _MOST_CHECKED = 200
 
@@ -176,9 +177,8 @@ class _Linter:
         retrieval, knowledge = self.template.retrieval, self.known.knowledge
         if retrieval is not None and knowledge is not None and retrieval.knowledge not in knowledge:
             near = did_you_mean(retrieval.knowledge, knowledge)
-            self.problems.error(
-                f"unknown knowledge `{retrieval.knowledge}`{near}", self._line("context")
-            )
+            message = f"unknown knowledge `{retrieval.knowledge}`{near}"
+            self.problems.error(message if knowledge else NO_KNOWLEDGE, self._line("context"))
 
     def _comments(self) -> None:
         """Inside `|` texts a `#` starts no comment: it goes to the model."""
