@@ -70,10 +70,10 @@ class Bar:
             total = worker.run.total
             done = total - state["states"].get("pending", 0)
             rate = state["items_per_second"]
-            left = (total - done) / rate if rate else 0
+            left = f"{(total - done) / rate:.0f} s left" if rate else "no item done yet"
             click.echo(
-                f"{worker.run.name}: {done}/{total} items, {rate:.2f}/s, {self._figures(state)}, "
-                f"{left:.0f} s left",
+                f"{worker.run.name}: {done}/{total} items, {rate:.2f}/s, "
+                f"{self._figures(state)}, {left}",
                 err=True,
             )
 
