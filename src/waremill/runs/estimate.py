@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from waremill.calls.request import canonical, configured, request_hash
@@ -97,7 +97,6 @@ class Estimate:
     seconds: Range
     steps: tuple[StepEstimate, ...]
     unpriced: tuple[str, ...] = ()
-    missing: Mapping[str, int] = field(default_factory=dict)
     sample: int = 0
     notes: tuple[str, ...] = ()
 

@@ -20,7 +20,7 @@ import orjson
 
 from waremill.calls.caller import Caller, Sender
 from waremill.domain import Answer, Chat, Finding, Item
-from waremill.errors import Conflict, LimitReached, ProviderError, UserError
+from waremill.errors import Conflict, ProviderError, UserError
 from waremill.pipeline import BoundStep, Context
 from waremill.runs.decide import Fail, Pause, Retry, Review, decide
 from waremill.runs.likeness import Likeness
@@ -396,10 +396,3 @@ def _ending(
         "list_cost": trace.list_cost if trace.priced else None,
         "latency": seconds, "error": error,
     }  # fmt: skip
-
-
-def describe_error(error: BaseException) -> str:
-    """Give an error's one sentence, with its kind where the sentence alone says too little."""
-    if isinstance(error, (UserError, LimitReached, ProviderError)):
-        return str(error)
-    return f"{type(error).__name__}: {error}"

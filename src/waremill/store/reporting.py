@@ -11,14 +11,12 @@ import orjson
 from sqlalchemy import Connection, func, select
 
 from waremill.store.tables import (
-    answers,
     calls,
     current,
     items,
     product_versions,
     products,
     results,
-    reviews,
 )
 
 PAGE = 1000
@@ -211,18 +209,6 @@ def product_costs(
         .limit(limit)
     )  # fmt: skip
     return [(int(a), float(b), float(c or 0)) for a, b, c in conn.execute(query)]
-
-
-def find_answer(conn: Connection, digest: bytes) -> Mapping[str, Any] | None:
-    """Give an answer by its request's hash."""
-    row = conn.execute(select(answers).where(answers.c.hash == digest)).mappings().one_or_none()
-    return None if row is None else dict(row)
-
-
-def count_reviews(conn: Connection, run_id: int) -> int:
-    """Count the verdicts on a run's items."""
-    query = select(func.count()).select_from(reviews).join(items, items.c.id == reviews.c.item_id)
-    return int(conn.execute(query.where(items.c.run_id == run_id)).scalar_one())
 
 
 def current_values(conn: Connection, product_id: int, target: str) -> dict[str, Any]:
