@@ -89,7 +89,8 @@ def write_workspace(
         "examples: {from: examples/offers.jsonl, top: 3, by: similarity}\n"
         f"output:\n{output}"
     )
-    shown, tried = rows[:EXAMPLES], rows[EXAMPLES : EXAMPLES + arguments.rows]
+    apart = min(EXAMPLES, len(rows) // 2)
+    shown, tried = rows[:apart], rows[apart : apart + arguments.rows]
     examples = [
         {"input": {"title": title}, "output": {name: gold.get(name) for name in fields}}
         for title, gold in shown

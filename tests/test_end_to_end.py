@@ -53,6 +53,8 @@ def test_624_perfumes_survive_a_bad_vendor_and_a_kill(folder: Path, shared_data:
         resumed = waremill(folder, "resume", "last", "--json")
         assert resumed.code == 0, resumed.err
         stats = vendor_stats(url)
+    counted = {name: stats[name] for name in ("calls", "outcomes", "repeated", "peak_in_flight")}
+    print(f"the server counted {counted}")  # shown by pytest -s
     status = resumed.json
     assert (status["state"], status["total"], status["done"]) == ("done", 624, 624)
     assert status["cost"] > 0
