@@ -356,7 +356,7 @@ def test_the_targets_shown_can_be_read(path: Path) -> None:
     for call in calls:
         for option, written in pairwise(call):
             if option == "--target" and written not in ("T", "TARGET"):
-                Target.parse(written)
+                assert str(Target.parse(written)) == written
 
 
 def unknown_settings(text: str) -> Mapping[str, str]:

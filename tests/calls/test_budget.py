@@ -68,6 +68,7 @@ async def test_a_call_settled_during_a_draw_is_enough() -> None:
     await asyncio.sleep(0)  # it asks for more money just now
     budget.settle(50, 0)
     await asyncio.wait_for(waiting, 1.0)
+    assert budget.available == 0
 
 
 async def test_being_cancelled_while_waiting_changes_nothing() -> None:

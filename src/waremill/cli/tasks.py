@@ -246,4 +246,4 @@ def ending(status: RunStatus) -> int:
     """Give the exit code a run's state means."""
     if status.state == "paused":
         return INTERRUPTED if status.reason == "interrupted" else PAUSED
-    return 1 if status.failed else 0
+    return 1 if status.failed or status.state == "cancelled" else 0

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 
 from waremill.errors import LimitReached, Rejected
 
 REJECTED_IN_A_ROW = 5
 """The same rejection this often, one after the other, is the run's fault and not an item's."""
+
+
+_OWN = re.compile(r"\b(?=\w*\d)[\w-]+\b")
+"""What tells one request's message from another's of the same cause: ids, counts, positions."""
 
 
 class StopRules:
@@ -29,9 +34,9 @@ class StopRules:
         """Count a failed item; give the limit it reached, if any."""
         self._recent.append(True)
         if isinstance(error, Rejected):
-            same = str(error) == self._rejection
-            self._rejections = self._rejections + 1 if same else 1
-            self._rejection = str(error)
+            cause = _OWN.sub("#", str(error))
+            self._rejections = self._rejections + 1 if cause == self._rejection else 1
+            self._rejection = cause
             if self._rejections >= REJECTED_IN_A_ROW:
                 return LimitReached(
                     f"the endpoint rejected {self._rejections} items running: {error}",
