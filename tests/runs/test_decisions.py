@@ -86,6 +86,16 @@ def test_the_same_rejection_five_times_running_stops_a_run() -> None:
     assert limit.limit == "rejections"
 
 
+def test_a_request_id_in_the_message_does_not_make_it_another_rejection() -> None:
+    rules = StopRules(0.9)
+    said = [
+        rules.failed(Rejected(f"unknown field, request req-8f3a91c0{n:04}", status=400))
+        for n in range(5)
+    ]
+    assert said[:4] == [None] * 4
+    assert said[4] is not None
+
+
 def test_different_rejections_or_a_success_between_stop_nothing() -> None:
     rules = StopRules(1.0)
     for number in range(20):

@@ -11,8 +11,9 @@ REJECTED_IN_A_ROW = 5
 """The same rejection this often, one after the other, is the run's fault and not an item's."""
 
 
-_OWN = re.compile(r"\b(?=\w*\d)[\w-]+\b")
-"""What tells one request's message from another's of the same cause: ids, counts, positions."""
+_REQUEST_ID = re.compile(r"\b(?=[\w-]*\d)[\w-]{12,}\b")
+"""What a vendor writes into each message anew: long words with digits. Short numbers are left, since
+they tell items apart that are rejected each for its own length."""
 
 
 class StopRules:
@@ -34,7 +35,7 @@ class StopRules:
         """Count a failed item; give the limit it reached, if any."""
         self._recent.append(True)
         if isinstance(error, Rejected):
-            cause = _OWN.sub("#", str(error))
+            cause = _REQUEST_ID.sub("#", str(error))
             self._rejections = self._rejections + 1 if cause == self._rejection else 1
             self._rejection = cause
             if self._rejections >= REJECTED_IN_A_ROW:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    and_,
     case,
     func,
     insert,
@@ -49,8 +48,8 @@ def insert_items(
     """Plan a run's items in one statement: products × targets, in the order `chosen` gives.
 
     `chosen` selects columns of `products` and a `rank`; `targets` are (target, fingerprint id).
-    With `link`, an item whose fingerprint and versions were
-    finished before takes over that item's state and results, and is not worked again.
+    With `link`, an item whose fingerprint and versions were finished before takes over that item's
+    state and results, and is not worked again.
     """
     picked = chosen.subquery("picked")
     aims = _values(targets)
@@ -61,6 +60,7 @@ def insert_items(
         select(
             picked.c.rank.label("rank"), aims.c.place.label("place"),
             picked.c.id.label("product_id"), picked.c.version.label("product_version"),
+            (group.c.id if with_groups else literal(None, items.c.id.type)).label("group_id"),
             group_version.label("group_version"), aims.c.fingerprint_id, aims.c.target,
             (source if link else literal(None, items.c.id.type)).label("source_id"),
         )
@@ -75,7 +75,7 @@ def insert_items(
     query = (
         select(
             literal(run_id), planned.c.product_id, planned.c.product_version,
-            planned.c.group_version, planned.c.fingerprint_id, planned.c.target,
+            planned.c.group_id, planned.c.group_version, planned.c.fingerprint_id, planned.c.target,
             func.coalesce(old.c.state, "pending"), planned.c.source_id, literal(0),
             func.coalesce(old.c.findings, 0), case((planned.c.source_id.is_not(None), 0)),
             old.c.list_cost, old.c.latency,
@@ -84,9 +84,9 @@ def insert_items(
         .order_by(planned.c.rank, planned.c.place)
     )  # fmt: skip
     columns = (
-        items.c.run_id, items.c.product_id, items.c.product_version, items.c.group_version,
-        items.c.fingerprint_id, items.c.target, items.c.state, items.c.source_id,
-        items.c.attempts, items.c.findings, items.c.paid, items.c.list_cost, items.c.latency,
+        items.c.run_id, items.c.product_id, items.c.product_version, items.c.group_id,
+        items.c.group_version, items.c.fingerprint_id, items.c.target, items.c.state,
+        items.c.source_id, items.c.attempts, items.c.findings, items.c.paid, items.c.list_cost, items.c.latency,
     )  # fmt: skip
     conn.execute(insert(items).from_select(columns, query))
     planned_items = select(func.count()).select_from(items).where(items.c.run_id == run_id)
@@ -154,7 +154,7 @@ def pending_page(conn: Connection, run: Run, after: int, size: int) -> list[Item
             group.c.version.label("group_now"), group.c.attributes.label("group_attributes"),
         )
         .join_from(items, products, products.c.id == items.c.product_id)
-        .outerjoin(group, and_(group.c.id == products.c.group_id, items.c.group_version != 0))
+        .outerjoin(group, group.c.id == items.c.group_id)
         .where(items.c.run_id == run.id, items.c.id > after, items.c.state == "pending")
         .order_by(items.c.id)
         .limit(size)
@@ -167,11 +167,11 @@ def _as_item(conn: Connection, row: AnyRow, take: int) -> Item:
     if row.version != row.product_version:
         attributes = _pinned(conn, row.product_id, row.product_version)
     group = None
-    if row.group_version:
-        if row.group_now == row.group_version:
-            group = Product(row.group_id, row.group_key, row.group_attributes, row.group_version)
-        else:
-            group = _pinned_group(conn, row.group_id, row.group_version)
+    if row.group_id is not None:
+        merged = row.group_attributes
+        if row.group_now != row.group_version:
+            merged = _pinned(conn, row.group_id, row.group_version)
+        group = Product(row.group_id, row.group_key, merged, row.group_version)
     product = Product(
         row.product_id, row.key, attributes, row.product_version,
         None if group is None else group.key, row.position,
@@ -187,24 +187,6 @@ def _pinned(conn: Connection, product_id: int, version: int) -> Mapping[str, Any
         )
     ).scalar_one()
     return found
-
-
-def _pinned_group(conn: Connection, group_id: int | None, version: int) -> Product | None:
-    """Give a group as it was planned, also when the product has left it since."""
-    columns = (products.c.id, products.c.key)
-    old = (
-        select(*columns, product_versions.c.attributes)
-        .join(product_versions, product_versions.c.product_id == products.c.id)
-        .where(product_versions.c.version == version, products.c.is_group)
-    )
-    now = select(*columns, products.c.attributes).where(
-        products.c.version == version, products.c.is_group
-    )
-    for query in (old.where(products.c.id == group_id), now, old):
-        row = conn.execute(query.limit(1)).one_or_none()
-        if row is not None:
-            return Product(row.id, row.key, row.attributes, version)
-    return None
 
 
 def count_states(conn: Connection, run_id: int) -> dict[str, int]:

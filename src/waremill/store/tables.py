@@ -158,6 +158,7 @@ items = Table(
     Column("run_id", Id, nullable=False),
     Column("product_id", Id, nullable=False),
     Column("product_version", BigInteger, nullable=False),
+    Column("group_id", Id),
     Column("group_version", BigInteger, nullable=False),
     Column("fingerprint_id", Id, nullable=False),
     Column("target", Text, nullable=False),

@@ -104,6 +104,7 @@ def upgrade() -> None:
         sa.Column("run_id", Id, nullable=False),
         sa.Column("product_id", Id, nullable=False),
         sa.Column("product_version", sa.BigInteger(), nullable=False),
+        sa.Column("group_id", Id, nullable=True),
         sa.Column("group_version", sa.BigInteger(), nullable=False),
         sa.Column("fingerprint_id", Id, nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
