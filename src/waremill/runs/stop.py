@@ -12,7 +12,7 @@ REJECTED_IN_A_ROW = 5
 
 
 _REQUEST_ID = re.compile(r"\b(?=[\w-]*\d)[\w-]{12,}\b")
-"""What a vendor writes into each message anew: long words with digits. Short numbers are left, since
+"""What a vendor writes into each message anew: long words with digits. Short numbers are left:
 they tell items apart that are rejected each for its own length."""
 
 

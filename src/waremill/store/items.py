@@ -86,7 +86,8 @@ def insert_items(
     columns = (
         items.c.run_id, items.c.product_id, items.c.product_version, items.c.group_id,
         items.c.group_version, items.c.fingerprint_id, items.c.target, items.c.state,
-        items.c.source_id, items.c.attempts, items.c.findings, items.c.paid, items.c.list_cost, items.c.latency,
+        items.c.source_id, items.c.attempts, items.c.findings, items.c.paid, items.c.list_cost,
+        items.c.latency,
     )  # fmt: skip
     conn.execute(insert(items).from_select(columns, query))
     planned_items = select(func.count()).select_from(items).where(items.c.run_id == run_id)
