@@ -58,7 +58,7 @@ async def planned(
         templates={"copy": "v1"}, choice=Choice(catalog), targets=targets,
         models={"default": "test"}, plan={"params": {}, "columns": catalog.columns}, **order,
     )  # fmt: skip
-    return await database.write(plan_run, made)
+    return await plan_run(database, made)
 
 
 async def claimed(database: Database, run: Run, owner: str = OWNER) -> Run:

@@ -65,7 +65,7 @@ async def plan(folder: Path, name: str, budget: float | None) -> Run:
         options: Any = {"catalog": name, "budget": budget}
         prepared = await workspace._prepare("copy", options)
         order = order_run(workspace.settings, prepared, options, "run")
-        return await workspace.database.write(plan_run, order)
+        return await plan_run(workspace.database, order)
 
 
 def wait_for_answers(vendor: str, before: int, count: int, worker: Any) -> None:

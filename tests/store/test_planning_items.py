@@ -1,4 +1,4 @@
-"""Items: planned in one statement, linked to what was made before, pinned to their product."""
+"""Items: planned some thousands at a time, linked to what was made before, pinned to a product."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 from tests.planned import claimed, item_rows, item_states, plain, planned, stock
 
-from waremill.errors import NotFound
+from waremill.errors import Conflict, NotFound
 from waremill.store import items as store_items
 from waremill.store import runs as store_runs
 from waremill.store.database import Database
@@ -178,7 +178,7 @@ async def test_an_empty_selection_plans_nothing(database: Database) -> None:
         order = Order(
             "run", _pipeline(), {}, {}, Choice(catalog, products.c.key == "none"), ("",), {}
         )
-        await database.write(plan_run, order)
+        await plan_run(database, order)
     assert await database.read(store_runs.list_runs) == []
 
 
@@ -186,3 +186,30 @@ def _pipeline() -> Any:
     from waremill.pipeline import Pipeline
 
     return Pipeline("copy", ())
+
+
+async def test_many_products_are_planned_in_several_transactions(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("waremill.runs.plan.ITEMS_AT_ONCE", 4)
+    run = await planned(database, 7, targets=("de-DE", "fr-FR"))
+    rows = await item_rows(database, run)
+    assert run.state == "planned"
+    assert run.total == 14
+    assert [row.target for row in rows] == ["de-DE", "fr-FR"] * 7
+    assert [row.product_id for row in rows] == sorted(row.product_id for row in rows)
+
+
+async def test_a_run_that_is_still_being_planned_is_not_worked(database: Database) -> None:
+    run = await planned(database, 2)
+    await database.write(store_runs.set_run, run.id, {"state": "planning"})
+    with pytest.raises(Conflict, match="still being planned"):
+        await claimed(database, run)
+
+
+async def test_planning_stops_when_the_run_is_cancelled_meanwhile(database: Database) -> None:
+    run = await planned(database, 2)
+    await database.write(store_runs.set_run, run.id, {"state": "cancelled"})
+    with pytest.raises(Conflict, match="cancelled while it was being planned"):
+        await database.write(store_runs.add_planned, run, 3)
+    assert (await database.read(store_runs.get_run, run.id)).total == 2

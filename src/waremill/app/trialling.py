@@ -101,14 +101,14 @@ async def trial(
     sampled = replace(prepared, choice=drawn)
     told = {"whole": whole, "seed": seed, "gold": gold}
     order = order_run(settings, sampled, options, "trial", **told)
-    run = await database.write(plan_run, order)
+    run = await plan_run(database, order)
     status = await workspace.work(run, on_start)
     if status.state != "done" or rival is None:
         return await summarise(workspace, run) or TrialResult(status, None)
     model = rival.model if rival.model != "default" else None  # as a plan names it
     other = replace(sampled, assembly=rival, written={**prepared.written, "model": model})
     order = order_run(settings, other, options, "trial", **told, rival_of=run.name)
-    second = await database.write(plan_run, order)
+    second = await plan_run(database, order)
     status = await workspace.work(second, on_start)
     result = await summarise(workspace, run, second) or TrialResult(status, None)
     if status.state != "done":

@@ -162,7 +162,7 @@ class Workspace:
         prepared = await self._prepare(pipeline, options, "run")
         forecast = await trialling.forecast_for(self, prepared)
         order = order_run(self.settings, prepared, options, "run", forecast=forecast)
-        run = await self.database.write(plan_run, order)
+        run = await plan_run(self.database, order)
         return await self.work(run, on_start)
 
     async def work(self, run: Run, on_start: OnStart | None = None) -> RunStatus:
@@ -247,6 +247,8 @@ class Workspace:
         run = await self.find_run(name)
         if run.state in ("done", "cancelled"):
             raise Conflict(f"run {run.name} is {run.state} already")
+        if run.state == "planning" and command == "pause":
+            raise Conflict(f"run {run.name} is still being planned; cancel it, or pause it later")
         reached = not owner_is_dead(run.owner) and await self.database.write(
             store_runs.leave_command, run, command
         )

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from waremill.domain import Finding, Message, Severity, Usage
 
 Kind = Literal["run", "trial"]
-State = Literal["planned", "running", "paused", "finished", "failed", "cancelled"]
+State = Literal["planning", "planned", "running", "paused", "finished", "failed", "cancelled"]
 Unit = Literal["money", "seconds", "rate", "count", "per second", "tokens"]
 STATUSES = (
     "accepted", "edited", "ready", "review", "rejected", "failed", "waiting", "pending",

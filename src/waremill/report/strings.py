@@ -10,6 +10,7 @@ ENGLISH: Strings = {
     "language": "en",
     "run": "Run",
     "trial": "Trial",
+    "state.planning": "being planned",
     "state.planned": "planned",
     "state.running": "running",
     "state.paused": "paused",

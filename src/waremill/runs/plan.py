@@ -7,6 +7,7 @@ before are linked to what was made then.
 from __future__ import annotations
 
 import random
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +19,13 @@ from waremill.pipeline import Pipeline
 from waremill.store import items as store_items
 from waremill.store import pipelines as store_pipelines
 from waremill.store import runs as store_runs
+from waremill.store.database import Database
 from waremill.store.products import Catalog, chosen
 from waremill.store.runs import Run
 from waremill.store.tables import dumps, products
+
+ITEMS_AT_ONCE = 5000
+"""Items written in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,35 @@ class Order:
     output: str | None = None
 
 
-def plan_run(conn: Connection, order: Order) -> Run:
-    """Create a run with its items in one transaction; raise NotFound when nothing is chosen."""
+async def plan_run(database: Database, order: Order) -> Run:
+    """Create a run with its items; raise NotFound, and leave nothing, when nothing is chosen.
+
+    Some thousand items are written a transaction, so that others can write meanwhile. Until the
+    last of them the run's state is `planning`: it cannot be worked, and one whose planning was cut
+    off can only be cancelled.
+    """
+    numbers = await database.read(_numbers, order.choice)
+    size = max(1, ITEMS_AT_ONCE // len(order.targets))
+    run, aims = await database.write(_open_run, order, numbers[:size])
+    for start in range(size, len(numbers), size):
+        await database.write(_plan_more, run, order, aims, numbers[start : start + size])
+    return await database.write(store_runs.planned, run.id)
+
+
+def _numbers(conn: Connection, choice: Choice) -> array[int]:
+    """Give the chosen products' row ids in the run's order: 8 bytes each."""
+    query = ranked(conn, choice).with_only_columns(products.c.id)
+    rows = conn.execute(query, execution_options={"yield_per": 5000})
+    numbers = array("q", rows.scalars())
+    if not numbers:
+        raise NotFound("the selection holds no product; look at it with `waremill products`")
+    return numbers
+
+
+def _open_run(
+    conn: Connection, order: Order, numbers: Sequence[int]
+) -> tuple[Run, list[tuple[str, int]]]:
+    """Create the run with its first items; give it and its (target, fingerprint id) pairs."""
     version_id, version = store_pipelines.save_pipeline(
         conn, order.pipeline.name, order.files, order.templates
     )
@@ -96,13 +128,23 @@ def plan_run(conn: Connection, order: Order) -> Run:
     )  # fmt: skip
     if order.fresh:  # a run's own number is a take that no other run has
         store_runs.set_run(conn, run_id, {"take": run_id})
-    total = store_items.insert_items(
-        conn, run_id, ranked(conn, order.choice), aims,
-        link=not order.fresh, with_groups=order.pipeline.uses_groups,
-    )  # fmt: skip
-    if total == 0:
-        raise NotFound("the selection holds no product; look at it with `waremill products`")
-    return store_runs.get_run(conn, run_id)
+    run = store_runs.get_run(conn, run_id)
+    _plan_more(conn, run, order, aims, numbers)
+    return run, aims
+
+
+def _plan_more(
+    conn: Connection,
+    run: Run,
+    order: Order,
+    aims: Sequence[tuple[str, int]],
+    numbers: Sequence[int],
+) -> None:
+    """Write the items of some products; raise Conflict when the run was cancelled meanwhile."""
+    written = store_items.insert_items(
+        conn, run.id, numbers, aims, link=not order.fresh, with_groups=order.pipeline.uses_groups
+    )
+    store_runs.add_planned(conn, run, written)
 
 
 def ranked(conn: Connection, choice: Choice) -> Select[Any]:

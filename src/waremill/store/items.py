@@ -1,4 +1,4 @@
-"""The items of runs: planned in one statement, paged with their pinned products, counted.
+"""The items of runs: planned some thousands at a time, paged with their pinned products, counted.
 
 An item is linked instead of planned anew when its fingerprint and versions were finished before.
 """
@@ -12,22 +12,25 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     case,
+    cast,
     func,
     insert,
     literal,
     select,
     text,
     true,
+    type_coerce,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from waremill.domain import Item, Product, Target
 from waremill.errors import Conflict
 from waremill.store.runs import Run
 from waremill.store.tables import (
     AnyRow,
+    dumps,
     items,
     product_versions,
     products,
@@ -39,35 +42,34 @@ from waremill.store.tables import (
 def insert_items(
     conn: Connection,
     run_id: int,
-    chosen: Select[Any],
+    numbers: Sequence[int],
     targets: Sequence[tuple[str, int]],
     *,
     link: bool,
     with_groups: bool,
 ) -> int:
-    """Plan a run's items in one statement: products × targets, in the order `chosen` gives.
+    """Plan items of a run: products × targets, in their order; give how many.
 
-    `chosen` selects columns of `products` and a `rank`; `targets` are (target, fingerprint id).
-    With `link`, an item whose fingerprint and versions were finished before takes over that item's
-    state and results, and is not worked again.
+    `numbers` are row ids of products; `targets` are (target, fingerprint id). With `link`, an item
+    whose fingerprint and versions were finished before takes over that item's state and results,
+    and is not worked again.
     """
-    picked = chosen.subquery("picked")
+    picked = _listed(conn, numbers)
     aims = _values(targets)
     group = products.alias("grp")
     group_version = func.coalesce(group.c.version, 0) if with_groups else literal(0)
-    source = _finished_before(picked, aims, group_version, group)
+    source = _finished_before(aims, group_version, group)
+    chosen = picked.join(products, products.c.id == picked.c.id).join(aims, true())
     planned = (
         select(
             picked.c.rank.label("rank"), aims.c.place.label("place"),
-            picked.c.id.label("product_id"), picked.c.version.label("product_version"),
+            products.c.id.label("product_id"), products.c.version.label("product_version"),
             (group.c.id if with_groups else literal(None, items.c.id.type)).label("group_id"),
             group_version.label("group_version"), aims.c.fingerprint_id, aims.c.target,
             (source if link else literal(None, items.c.id.type)).label("source_id"),
         )
         .select_from(
-            picked.join(aims, true()).outerjoin(group, group.c.id == picked.c.group_id)
-            if with_groups
-            else picked.join(aims, true())
+            chosen.outerjoin(group, group.c.id == products.c.group_id) if with_groups else chosen
         )
         .subquery("planned")
     )  # fmt: skip
@@ -89,27 +91,41 @@ def insert_items(
         items.c.source_id, items.c.attempts, items.c.findings, items.c.paid, items.c.list_cost,
         items.c.latency,
     )  # fmt: skip
-    conn.execute(insert(items).from_select(columns, query))
-    planned_items = select(func.count()).select_from(items).where(items.c.run_id == run_id)
-    total = int(conn.execute(planned_items).scalar_one())
-    conn.execute(update(runs).where(runs.c.id == run_id).values(total=total))
-    return total
+    written = conn.execute(
+        insert(items).from_select(columns, query), execution_options={"preserve_rowcount": True}
+    )
+    return int(written.rowcount)
 
 
-def _finished_before(picked: Any, aims: Any, group_version: Any, group: Any) -> Any:
+def _listed(conn: Connection, numbers: Sequence[int]) -> Any:
+    """Give ids as a table with their `rank`: one parameter, however many there are."""
+    number = items.c.id.type
+    rank: ColumnElement[Any]
+    found: ColumnElement[Any]
+    if conn.dialect.name == "sqlite":
+        each = func.json_each(dumps(list(numbers))).table_valued("key", "value")
+        rank, found = each.c.key, type_coerce(each.c.value, number)
+    else:
+        unpacked = func.jsonb_array_elements_text(cast(list(numbers), JSONB))
+        each = unpacked.table_valued("value", with_ordinality="rank").render_derived()
+        rank, found = each.c.rank, cast(each.c.value, number)
+    return select(rank.label("rank"), found.label("id")).subquery("picked")
+
+
+def _finished_before(aims: Any, group_version: Any, group: Any) -> Any:
     """Give the newest item of the same fingerprint and versions that was finished, if any."""
     done = items.alias("done")
     return (
         select(func.max(done.c.id))
         .where(
             done.c.fingerprint_id == aims.c.fingerprint_id,
-            done.c.product_id == picked.c.id,
-            done.c.product_version == picked.c.version,
+            done.c.product_id == products.c.id,
+            done.c.product_version == products.c.version,
             done.c.group_version == group_version,
             # Word for word as in the partial index: SQLite does not match bound parameters.
             text("done.source_id IS NULL AND done.state NOT IN ('pending', 'failed')"),
         )
-        .correlate(picked, aims, group)
+        .correlate(products, aims, group)
         .scalar_subquery()
     )
 
@@ -133,6 +149,8 @@ def revive_failed(conn: Connection, run: Run) -> int:
     """
     if run.state == "cancelled":
         raise Conflict(f"run {run.name} is cancelled, which is for good; start a new run")
+    if run.state == "planning":
+        raise Conflict(f"run {run.name} is still being planned; nothing of it can have failed")
     changed = conn.execute(
         update(runs)
         .where(runs.c.id == run.id, runs.c.epoch == run.epoch)

@@ -76,11 +76,30 @@ def as_run(row: AnyRow) -> Run:
 def create_run(conn: Connection, values: Mapping[str, Any]) -> int:
     """Insert a run, not yet owned; give its id. Names are short, random and sortable by eye."""
     row = {
-        "name": f"{time.strftime('%m%d')}-{secrets.token_hex(3)}", "state": "planned",
+        "name": f"{time.strftime('%m%d')}-{secrets.token_hex(3)}", "state": "planning",
         "reason": None, "drawn": 0, "owner": None, "epoch": 0, "heartbeat": None,
         "command": None, "total": 0, "created_at": time.time(), "worked_seconds": 0.0, **values,
     }  # fmt: skip
     return int(conn.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one())
+
+
+def add_planned(conn: Connection, run: Run, count: int) -> None:
+    """Count items that were just written; raise Conflict when the run is not planned any more."""
+    changed = conn.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.state == "planning")
+        .values(total=runs.c.total + count)
+    )
+    if changed.rowcount != 1:
+        raise Conflict(f"run {run.name} was cancelled while it was being planned")
+
+
+def planned(conn: Connection, run_id: int) -> Run:
+    """Say that all items of a run are written; give it."""
+    conn.execute(
+        update(runs).where(runs.c.id == run_id, runs.c.state == "planning").values(state="planned")
+    )
+    return get_run(conn, run_id)
 
 
 def find_run(conn: Connection, name: str) -> Run:
@@ -137,6 +156,11 @@ def claim(
         raise taken
     if run.state in ("done", "cancelled"):
         raise Conflict(f"run {run.name} is {run.state}; there is nothing left to work")
+    if run.state == "planning":
+        raise Conflict(
+            f"run {run.name} is still being planned; if that was cut off, "
+            f"`waremill cancel {run.name}` and start it anew"
+        )
     claimed = conn.execute(
         update(runs)
         .where(runs.c.id == run_id, runs.c.epoch == run.epoch)

@@ -85,6 +85,7 @@ products = Table(
     Column("import_number", Integer, nullable=False),
     Column("attributes", Attributes, nullable=False),
     UniqueConstraint("catalog_id", "is_group", "key"),
+    Index("ix_products_in_order", "catalog_id", "is_group", "id"),
     Index("ix_products_group_id", "group_id", sqlite_where=text("group_id IS NOT NULL"),
           postgresql_where=text("group_id IS NOT NULL")),
 )  # fmt: skip
