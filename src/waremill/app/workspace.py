@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from typing import Any, Self, Unpack
 
 from waremill.app import importing, trialling
+from waremill.app.acting import LOCAL, Actor
 from waremill.app.assembly import Assembly, assemble
 from waremill.app.estimating import estimate as estimate_prepared
 from waremill.app.exporting import export_run
@@ -49,8 +51,10 @@ class Workspace:
 
     on_download: Callable[[int, int], None] | None = None
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, readers: int = 0) -> None:
         self.settings = settings
+        self.actor = LOCAL
+        self._reading = readers
         self._database: Database | None = None
         self._workers: list[Worker] = []
 
@@ -61,9 +65,15 @@ class Workspace:
             root=self.settings.root,
             progress=self.on_download,
         )
-        self._database = Database(self.settings.database)
+        self._database = Database(self.settings.database, readers=self._reading)
         migrate(self._database)
         return self
+
+    def acting(self, actor: Actor) -> Self:
+        """Give the same open workspace as somebody else sees it."""
+        other = copy(self)
+        other.actor = actor
+        return other
 
     async def __aexit__(self, *_error: Any) -> None:
         await self.database.close()
@@ -302,9 +312,10 @@ class Workspace:
         return None
 
 
-def open_workspace(folder: str | Path | None = None) -> Workspace:
+def open_workspace(folder: str | Path | None = None, *, readers: int = 0) -> Workspace:
     """Open the workspace that holds a folder (default: the current one).
 
-    Raises ConfigError where there is none or its settings cannot work.
+    `readers` is how many listings a server may read at once. Raises ConfigError where there is
+    no workspace or its settings cannot work.
     """
-    return Workspace(load_settings(folder))
+    return Workspace(load_settings(folder), readers=readers)

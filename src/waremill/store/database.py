@@ -19,7 +19,9 @@ from sqlalchemy.pool import StaticPool
 from waremill.errors import ConfigError, LimitReached, UserError
 from waremill.store.tables import dumps
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
+WRITER_PAGES, READER_PAGES = 32_768, 8_192
+"""KiB of SQLite's page cache, a connection."""
 Dialect = Literal["sqlite", "postgresql"]
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,43 +31,59 @@ class Database:
     """One connection on one thread; everything else awaits it.
 
     `read` and `write` run a function `(connection, *args)` inside one transaction on the store's
-    thread. A write begins IMMEDIATE on SQLite, so that two processes queue instead of failing.
+    thread. A write begins IMMEDIATE on SQLite, so that two processes queue instead of failing. With
+    `readers`, that many further connections read at the same time, each on a thread of its own: for
+    a server, where a slow listing must not keep the others waiting.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, readers: int = 0) -> None:
         self.url = url
         self.engine = _open_engine(url)
         self.dialect: Dialect = "sqlite" if self.engine.dialect.name == "sqlite" else "postgresql"
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._readers: ThreadPoolExecutor | None = None
+        self._read_engine = self.engine
+        if readers:
+            self._readers = ThreadPoolExecutor(max_workers=readers, thread_name_prefix="reader")
+            self._read_engine = _open_engine(url, readers)
 
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `work` in a read transaction on the store's thread."""
-        return await self._run(False, lambda conn: work(conn, *args, **kwargs))
+        """Run `work` in a read transaction on the store's thread, or on a reader's."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._readers or self._thread,
+            lambda: self._transact(self._read_engine, False, lambda c: work(c, *args, **kwargs)),
+        )
 
     async def write(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work` in a write transaction on the store's thread; commit when it returns."""
-        return await self._run(True, lambda conn: work(conn, *args, **kwargs))
-
-    async def _run(self, immediate: bool, work: Callable[[Connection], T]) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self.transact, immediate, work)
+        return await loop.run_in_executor(
+            self._thread, self.transact, True, lambda conn: work(conn, *args, **kwargs)
+        )
 
     def transact(self, immediate: bool, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction on the calling thread."""
+        return self._transact(self.engine, immediate, work)
+
+    def _transact(self, engine: Engine, immediate: bool, work: Callable[[Connection], T]) -> T:
         with (
             said_plainly(self.url),
-            self.engine.connect() as conn,
+            engine.connect() as conn,
             conn.execution_options(immediate=immediate).begin(),
         ):
             return work(conn)
 
     async def close(self) -> None:
-        """Wait for the store's thread and close the connection."""
+        """Wait for the store's threads and close the connections."""
         loop = asyncio.get_running_loop()
+        if self._readers is not None:
+            await asyncio.to_thread(self._readers.shutdown, wait=True)
+            self._read_engine.dispose()
         await loop.run_in_executor(self._thread, self.engine.dispose)
         self._thread.shutdown(wait=True)
 
@@ -96,7 +114,8 @@ def said_plainly(url: str) -> Iterator[None]:
         raise
 
 
-def _open_engine(url: str) -> Engine:
+def _open_engine(url: str, readers: int = 0) -> Engine:
+    """Open an engine: for the one writing thread, or for `readers` threads that only read."""
     try:
         parsed = make_url(url)
         options: dict[str, Any] = {
@@ -106,18 +125,20 @@ def _open_engine(url: str) -> Engine:
         if parsed.get_backend_name() == "sqlite":
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            pool = {"pool_size": readers} if readers else {"poolclass": StaticPool}
             engine = create_engine(
                 parsed,
-                poolclass=StaticPool,
                 connect_args={"check_same_thread": False, "timeout": 60, "isolation_level": None,
                               "cached_statements": 256},
-                **options,
+                **pool, **options,
             )  # fmt: skip
-            _listen_sqlite(engine)
+            _listen_sqlite(engine, READER_PAGES if readers else WRITER_PAGES)
             return engine
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            return create_engine(parsed, pool_size=2, max_overflow=2, pool_pre_ping=True, **options)
+            return create_engine(
+                parsed, pool_size=readers or 2, max_overflow=2, pool_pre_ping=True, **options
+            )
     except UserError:
         raise
     except OSError as error:
@@ -129,14 +150,14 @@ def _open_engine(url: str) -> Engine:
     raise ConfigError(f"the database must be SQLite or PostgreSQL, not {parsed.get_backend_name()}")
 
 
-def _listen_sqlite(engine: Engine) -> None:
+def _listen_sqlite(engine: Engine, cache: int) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA cache_size=-32768")
+        cursor.execute(f"PRAGMA cache_size=-{cache}")
         cursor.close()
 
     @event.listens_for(engine, "begin")

@@ -62,6 +62,9 @@ class Run:
     started_at: float | None
     ended_at: float | None
     worked_seconds: float
+    team_id: int
+    created_by: str | None
+    approved_by: str | None
 
 
 def as_run(row: AnyRow) -> Run:

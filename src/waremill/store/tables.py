@@ -4,11 +4,13 @@
     documents ─ pipeline_versions ─ fingerprints    what was asked, frozen
     runs ─ items ─ results ─ current                what was made
     answers · calls · rates                         what was paid
-    reviews                                         what a person or an approved rule said
+    reviews · leases · lots ─ lot_items · marks     what a person or an approved rule said
     recordings · signatures · bands                 what a replay needs, what near-duplicates need
+    findings · spend                                derived: what is filtered by and added up
+    selections · versions                           what people named or drafted
 
-`current` is derived: the newest result by (product, target, field). All else is appended or moves
-forward; an edit or a regeneration is a new result.
+Who may do what, and what they did, is in `tables_people`. `current`, `findings` and `spend` are
+derived; all else is appended or moves forward; an edit or a regeneration is a new result.
 """
 
 from __future__ import annotations
@@ -70,6 +72,7 @@ catalogs = Table(
     Column("sheet", Text),
     Column("imports", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("team_id", Id, nullable=False, server_default="1"),
 )
 
 products = Table(
@@ -150,6 +153,9 @@ runs = Table(
     Column("started_at", Float),
     Column("ended_at", Float),
     Column("worked_seconds", Float, nullable=False),
+    Column("team_id", Id, nullable=False, server_default="1"),
+    Column("created_by", Text),
+    Column("approved_by", Text),
 )
 
 items = Table(
@@ -172,6 +178,7 @@ items = Table(
     Column("latency", Float),
     Column("error", Text),
     Index("ix_items_run_id_id", "run_id", "id"),
+    Index("ix_items_run_id_state_id", "run_id", "state", "id"),
     Index("ix_items_source_id_run_id", "source_id", "run_id",
           sqlite_where=text("source_id IS NOT NULL"),
           postgresql_where=text("source_id IS NOT NULL")),
@@ -197,6 +204,7 @@ results = Table(
     Column("provenance", Text),
     Column("created_at", Float, nullable=False),
     Index("ix_results_item_id", "item_id"),
+    Index("ix_results_product_id_target_id", "product_id", "target", "id"),
 )
 
 current = Table(
@@ -301,3 +309,118 @@ reviews = Table(
     Column("created_at", Float, nullable=False),
     Index("ix_reviews_item_id", "item_id"),
 )
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("run_id", Id, primary_key=True, autoincrement=False),
+    Column("rule", Text, primary_key=True),
+    Column("item_id", Id, primary_key=True, autoincrement=False),
+    Column("field", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Which items have a finding of a rule, about which field; the findings are in `results`."""
+
+spend = Table(
+    "spend",
+    metadata,
+    Column("run_id", Id, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("calls", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("unpriced", Integer, nullable=False),
+    Column("input", BigInteger, nullable=False),
+    Column("cached", BigInteger, nullable=False),
+    Column("output", BigInteger, nullable=False),
+    Column("reasoning", BigInteger, nullable=False),
+    Column("paid", BigInteger, nullable=False),
+    Column("list_cost", BigInteger, nullable=False),
+    Index("ix_spend_day", "day"),
+    sqlite_with_rowid=False,
+)
+"""The ledger's sums; `day` is UTC, written YYYY-MM-DD; `target` is the item's."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("item_id", Id, primary_key=True, autoincrement=False),
+    Column("holder", Text, nullable=False),
+    Column("until", Float, nullable=False),
+)
+
+lots = Table(
+    "lots",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("run_id", Id, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sample", Integer, nullable=False),
+    Column("allowed", Integer, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("most_bad", Float, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("by", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", Float),
+    Index("ix_lots_run_id", "run_id"),
+)
+"""Acceptance sampling: of `size` items, `sample` are looked at and `allowed` may be bad."""
+
+lot_items = Table(
+    "lot_items",
+    metadata,
+    Column("lot_id", Id, primary_key=True, autoincrement=False),
+    Column("item_id", Id, primary_key=True, autoincrement=False),
+    Column("verdict", Text),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("item_id", Id, primary_key=True, autoincrement=False),
+    Column("field", Text, primary_key=True),
+    Column("product_id", Id, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("value", Text),
+    Column("by", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_marks_product_id_target_field", "product_id", "target", "field"),
+)
+"""What a person said of a trial's field: right, wrong or corrected; `value` is the right one."""
+
+selections = Table(
+    "selections",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("catalog_id", Id, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("where", Text, nullable=False),
+    Column("order_by", Text),
+    Column("by", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("catalog_id", "name"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("note", Text),
+    Column("author", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", Float),
+    Index("ix_versions_path_id", "path", "id"),
+)
+"""What was written to a workspace's file in the console: a draft, approved, rejected or replaced;
+`hash` names its text in `documents`."""

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from waremill.store import tables_people  # noqa: F401 - its tables belong to the metadata
 from waremill.store.tables import metadata
 
 context.configure(

@@ -224,9 +224,6 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        "ix_products_in_order", "products", ["catalog_id", "is_group", "id"], unique=False
-    )
-    op.create_index(
         "ix_products_group_id",
         "products",
         ["group_id"],
