@@ -34,6 +34,11 @@ class Actor:
         """Give the role in a team; None for somebody who must not know of it."""
         return self.teams.get(team, self.everywhere)
 
+    @property
+    def sees(self) -> tuple[int, ...] | None:
+        """The ids of the teams whose things the actor sees; None where it is all of them."""
+        return None if self.everywhere is not None else tuple(sorted(self.teams))
+
     def may(self, role: Role, team: int) -> bool:
         """Say whether the actor has a role in a team, or one above it."""
         own = self.role(team)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from waremill.app.acting import Role
 from waremill.app.assembly import Assembly, all_models, identities, price_of, require_keys
+from waremill.app.finding import find_catalog
 from waremill.app.importing import ImportOptions, import_sources, shown
 from waremill.app.status import NANO
 from waremill.app.working import review_condition
@@ -17,10 +19,12 @@ from waremill.domain import Target
 from waremill.errors import ConfigError
 from waremill.runs.plan import Choice, Order
 from waremill.settings import Settings
-from waremill.store import products as store_products
-from waremill.store.database import Database, Dialect
+from waremill.store.database import Dialect
 from waremill.store.products import Catalog
 from waremill.store.tables import products
+
+if TYPE_CHECKING:
+    from waremill.app.workspace import Workspace
 
 
 class TaskOptions(TypedDict, total=False):
@@ -62,20 +66,19 @@ class Prepared:
     params: Mapping[str, Any]
     written: Mapping[str, Any]
     fresh: bool = False
+    by: str | None = None
 
 
 async def prepare(
-    settings: Settings,
-    database: Database,
-    assembly: Assembly,
-    options: TaskOptions,
-    kind: str | None = None,
+    workspace: Workspace, assembly: Assembly, options: TaskOptions, kind: str | None = None
 ) -> Prepared:
     """Understand a task; raise UserError about anything that cannot work.
 
     `kind` is the run's that will be ordered; None for an estimate, which needs no key and no
     budget. What can be checked without the products is checked before a file is imported.
     """
+    settings, database, actor = workspace.settings, workspace.database, workspace.actor
+    role: Role = "viewer" if kind is None else "operator"
     targets = _targets(assembly, options)
     _check_limit(options)
     if kind is not None:
@@ -93,9 +96,9 @@ async def prepare(
                           keyless=True),
         )  # fmt: skip
         number = done.number
-        catalog = await database.read(store_products.find_catalog, done.catalog)
+        catalog = await find_catalog(database, actor, done.catalog, role)
     if catalog is None:
-        catalog = await database.read(store_products.find_catalog, options.get("catalog"))
+        catalog = await find_catalog(database, actor, options.get("catalog"), role)
     choice = choose(catalog, database.dialect, options, number)
     if assembly.pipeline.accept is not None:  # found out now, not when all is paid
         review_condition(assembly.pipeline.accept, catalog.columns, database.dialect)
@@ -113,7 +116,7 @@ async def prepare(
         "params": params, "columns": catalog.columns,
     }  # fmt: skip
     fresh = bool(options.get("fresh"))
-    return Prepared(assembly, choice, targets, params, written, fresh)
+    return Prepared(assembly, choice, targets, params, written, fresh, actor.name)
 
 
 def choose(
@@ -203,5 +206,5 @@ def order_run(
         settings={"languages": settings.languages, "asks_again": settings.limits.asks_again},
         plan={**prepared.written, **plan, "identities": models},
         budget=_budget(settings, assembly, options, kind), fresh=prepared.fresh,
-        output=str(Path(output).resolve()) if output else None,
+        output=str(Path(output).resolve()) if output else None, by=prepared.by,
     )  # fmt: skip

@@ -56,7 +56,7 @@ async def check(workspace: Workspace, name: str, catalog: str | None) -> list[di
 async def _missing(workspace: Workspace, name: str, catalog: str | None) -> list[dict[str, Any]]:
     """Say for how many products each variable of a template is missing."""
     template = load_template(workspace.settings.files(), name)
-    found = await workspace.database.read(store_products.find_catalog, catalog)
+    found = await workspace.find_catalog(catalog)
     dialect = workspace.database.dialect
 
     def count(conn: Any) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ async def show(
     catalog: str | None = None,
 ) -> dict[str, Any]:
     """Render the prompt of one product; give it as text with its length."""
-    found = await workspace.database.read(store_products.find_catalog, catalog)
+    found = await workspace.find_catalog(catalog)
     product = await _product(workspace, found, key)
     assembly = assemble(workspace.settings, name)
     targets = [target] if target else [str(one) for one in assembly.pipeline.targets]

@@ -8,8 +8,8 @@ from copy import copy
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-from waremill.app import importing, trialling
-from waremill.app.acting import LOCAL, Actor
+from waremill.app import finding, importing, trialling
+from waremill.app.acting import LOCAL, Actor, Role
 from waremill.app.assembly import Assembly, assemble
 from waremill.app.estimating import estimate as estimate_prepared
 from waremill.app.exporting import export_run
@@ -115,7 +115,7 @@ class Workspace:
         catalog: str | None = None,
     ) -> tuple[Catalog, list[Product], int]:
         """Give the catalogue, the first products a selection picks, and how many it picks."""
-        found = await self.database.read(store_products.find_catalog, catalog)
+        found = await self.find_catalog(catalog)
         options: TaskOptions = {"where": where, "order_by": order_by, "limit": limit}
         choice = choose(found, self.database.dialect, options)
 
@@ -128,8 +128,12 @@ class Workspace:
         return found, products, total
 
     async def catalogs(self) -> list[Catalog]:
-        """Give all catalogues."""
-        return await self.database.read(store_products.list_catalogs)
+        """Give the catalogues the actor sees."""
+        return await finding.list_catalogs(self.database, self.actor)
+
+    async def find_catalog(self, name: str | None, role: Role = "viewer") -> Catalog:
+        """Find a catalogue by its name, or the only one the actor sees, for somebody of a role."""
+        return await finding.find_catalog(self.database, self.actor, name, role)
 
     # Tasks.
 
@@ -141,7 +145,7 @@ class Workspace:
         self, pipeline: str, options: TaskOptions, kind: str | None = None
     ) -> Prepared:
         assembly = self.assemble(pipeline, options.get("model"))
-        return await prepare(self.settings, self.database, assembly, options, kind)
+        return await prepare(self, assembly, options, kind)
 
     async def estimate(self, pipeline: str, **options: Unpack[TaskOptions]) -> Estimate:
         """Say what a run would cost and how long it would take, without a paid call."""
@@ -206,11 +210,11 @@ class Workspace:
 
     async def runs(self) -> list[Run]:
         """Give the newest runs first."""
-        return await self.database.read(store_runs.list_runs)
+        return await self.database.read(store_runs.list_runs, teams=self.actor.sees)
 
-    async def find_run(self, name: str) -> Run:
-        """Find a run by its id, a unique prefix, or `last`."""
-        return await self.database.read(store_runs.find_run, name)
+    async def find_run(self, name: str, role: Role = "viewer") -> Run:
+        """Find a run by its id, a unique prefix, or `last`, for somebody of a role."""
+        return await finding.find_run(self.database, self.actor, name, role)
 
     async def status(self, name: str) -> RunStatus:
         """Say how far a run is and what it cost."""
@@ -228,7 +232,7 @@ class Workspace:
 
         `budget` sets a new budget in the workspace's currency.
         """
-        run = await self.find_run(name)
+        run = await self.find_run(name, "operator")
         if run.state == "cancelled":
             raise Conflict(f"run {run.name} is cancelled; start a new one")
         if budget is not None:
@@ -254,7 +258,7 @@ class Workspace:
         return await self._command(name, "cancel", "cancelled")
 
     async def _command(self, name: str, command: str, state: str) -> RunStatus:
-        run = await self.find_run(name)
+        run = await self.find_run(name, "operator")
         if run.state in ("done", "cancelled"):
             raise Conflict(f"run {run.name} is {run.state} already")
         if run.state == "planning" and command == "pause":
@@ -287,7 +291,7 @@ class Workspace:
 
     async def accept(self, name: str, where: str) -> int:
         """Accept a run's items that a rule over attributes and `_findings` picks; give how many."""
-        run = await self.find_run(name)
+        run = await self.find_run(name, "reviewer")
         condition = review_condition(where, tuple(run.plan["columns"]), self.database.dialect)
         return await self.database.write(store_items.accept_where, run, condition, where)
 
@@ -307,8 +311,7 @@ class Workspace:
     async def columns(self, catalog: str | None = None) -> tuple[str, ...] | None:
         """Give a catalogue's columns; None when nothing is imported yet."""
         with suppress(NotFound):
-            found = await self.database.read(store_products.find_catalog, catalog)
-            return found.columns
+            return (await self.find_catalog(catalog)).columns
         return None
 
 

@@ -51,7 +51,7 @@ class Order:
     """All a run is made of; `models` are the identities of the models its steps call, `settings`
     the workspace's settings that change what is made.
 
-    `plan` is what is frozen with the run as JSON. `budget` is in nano-USD.
+    `plan` is what is frozen with the run as JSON. `budget` is in nano-USD; `by` is who ordered it.
     """
 
     kind: str
@@ -66,6 +66,7 @@ class Order:
     budget: int | None = None
     fresh: bool = False
     output: str | None = None
+    by: str | None = None
 
 
 async def plan_run(database: Database, order: Order) -> Run:
@@ -124,6 +125,7 @@ def _open_run(
             "pipeline_version_id": version_id, "pipeline": order.pipeline.name,
             "plan": dumps({**order.plan, "version": version, "targets": order.targets}),
             "take": 0, "budget": order.budget, "output": order.output,
+            "team_id": order.choice.catalog.team_id, "created_by": order.by,
         },
     )  # fmt: skip
     if order.fresh:  # a run's own number is a take that no other run has

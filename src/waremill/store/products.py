@@ -45,6 +45,7 @@ class Catalog:
     sheet: str | None = None
     source: str | None = None
     imports: int = 0
+    team_id: int = 1
 
 
 @dataclass(slots=True)
@@ -86,7 +87,11 @@ def list_catalogs(conn: Connection) -> list[Catalog]:
 
 def find_catalog(conn: Connection, name: str | None) -> Catalog:
     """Find a catalogue by name; None means the only one."""
-    known = list_catalogs(conn)
+    return pick_catalog(list_catalogs(conn), name)
+
+
+def pick_catalog(known: Sequence[Catalog], name: str | None) -> Catalog:
+    """Pick a catalogue by name; None means the only one."""
     if name is None:
         if len(known) == 1:
             return known[0]
@@ -105,6 +110,7 @@ def _catalog(row: AnyRow) -> Catalog:
     return Catalog(
         row.id, row.name, row.key_column, row.group_column,
         tuple(orjson.loads(row.columns)), row.sheet, row.source, row.imports,
+        row.team_id,
     )  # fmt: skip
 
 
@@ -116,7 +122,7 @@ def save_catalog(conn: Connection, wanted: Catalog, *, further: bool = False) ->
             insert(catalogs).values(
                 name=wanted.name, key_column=wanted.key_column, group_column=wanted.group_column,
                 columns=dumps(wanted.columns), source=wanted.source, sheet=wanted.sheet,
-                imports=1, created_at=time.time(),
+                imports=1, created_at=time.time(), team_id=wanted.team_id,
             )
         )  # fmt: skip
         return find_catalog(conn, wanted.name)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from sqlalchemy import (
     Connection,
+    Select,
     func,
     insert,
     or_,
@@ -105,16 +106,15 @@ def planned(conn: Connection, run_id: int) -> Run:
     return get_run(conn, run_id)
 
 
-def find_run(conn: Connection, name: str) -> Run:
-    """Find a run by its name, a unique prefix, or `last`."""
+def find_run(conn: Connection, name: str, teams: Collection[int] | None = None) -> Run:
+    """Find a run by its name, a unique prefix, or `last`; among those of `teams`, if given."""
     if name == "last":
-        row = conn.execute(select(runs).order_by(runs.c.id.desc()).limit(1)).one_or_none()
-        if row is None:
+        found = list_runs(conn, 1, teams)
+        if not found:
             raise NotFound("there is no run yet")
-        return as_run(row)
-    rows = conn.execute(
-        select(runs).where(runs.c.name.startswith(name, autoescape=True)).limit(2)
-    ).all()
+        return found[0]
+    query = _of_teams(select(runs), teams)
+    rows = conn.execute(query.where(runs.c.name.startswith(name, autoescape=True)).limit(2)).all()
     exact = [row for row in rows if row.name == name]
     if not rows:
         raise NotFound(f"there is no run “{name}”; `waremill runs` lists them")
@@ -128,11 +128,16 @@ def get_run(conn: Connection, run_id: int) -> Run:
     return as_run(conn.execute(select(runs).where(runs.c.id == run_id)).one())
 
 
-def list_runs(conn: Connection, limit: int = 100) -> list[Run]:
-    """Give the newest runs first."""
-    return [
-        as_run(row) for row in conn.execute(select(runs).order_by(runs.c.id.desc()).limit(limit))
-    ]
+def list_runs(
+    conn: Connection, limit: int = 100, teams: Collection[int] | None = None
+) -> list[Run]:
+    """Give the newest runs first; those of `teams`, if given."""
+    query = _of_teams(select(runs), teams).order_by(runs.c.id.desc()).limit(limit)
+    return [as_run(row) for row in conn.execute(query)]
+
+
+def _of_teams(query: Select[Any], teams: Collection[int] | None) -> Select[Any]:
+    return query if teams is None else query.where(runs.c.team_id.in_(teams))
 
 
 def claim(
