@@ -21,7 +21,8 @@ from waremill.providers import open_provider, reasoning_allowance
 from waremill.rules import load_channels, load_forbidden, load_glossary, load_schemas
 from waremill.settings import Settings
 from waremill.store.database import Database
-from waremill.store.limits import draw_rate
+from waremill.store.limits import Quota, draw_shared_rate
+from waremill.store.tables_people import FIRST_TEAM
 from waremill.templates import load_template
 from waremill.templates.expressions import compile_condition
 from waremill.templates.filters import ExpressionError
@@ -142,6 +143,16 @@ def require_keys(settings: Settings, names: Collection[str]) -> None:
             )
 
 
+def require_prices(settings: Settings, names: Iterable[str], budget: str) -> None:
+    """Raise ConfigError when a model, or a fallback of one, has no price a budget could count."""
+    for name, model in all_models(settings, names).items():
+        if price_of(settings, model) is None:
+            raise ConfigError(
+                f"the price of “{name}” ({model.use}) is unknown, so {budget} cannot be kept; "
+                f"give it in waremill.toml: [models.{name}] price = {{input = …, output = …}}"
+            )
+
+
 def idle_provider(model: Model) -> Provider:
     """Open a model that will not be called, to ask it what it is; it needs no key for that.
 
@@ -164,11 +175,21 @@ def concurrency_of(settings: Settings, model: Model, provider: Provider) -> int:
 
 
 class Endpoints:
-    """The models a run calls, opened; an async context manager that closes them."""
+    """The models somebody calls, opened; an async context manager that closes them.
 
-    def __init__(self, settings: Settings, database: Database, names: Iterable[str]) -> None:
+    With a team's quota, its part of every rate is all that is drawn.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        names: Iterable[str],
+        quota: Quota | None = None,
+    ) -> None:
         self._settings = settings
         self._database = database
+        self._quota = quota or Quota(FIRST_TEAM, None, 1.0)
         self._models = all_models(settings, names)
         self.by_name: dict[str, Endpoint] = {}
 
@@ -184,7 +205,9 @@ class Endpoints:
         identity = provider.identity
 
         async def draw(requests: float, tokens: float) -> float:
-            return await self._database.write(draw_rate, identity, requests, tokens, BURST)
+            return await self._database.write(
+                draw_shared_rate, identity, self._quota, (requests, tokens), BURST
+            )
 
         return Endpoint(
             model, provider, price_of(self._settings, model), Limiter(most, time.monotonic),

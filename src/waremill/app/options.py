@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from waremill.app.acting import Role
-from waremill.app.assembly import Assembly, all_models, identities, price_of, require_keys
+from waremill.app.assembly import Assembly, all_models, identities, require_keys, require_prices
 from waremill.app.finding import find_catalog
 from waremill.app.importing import ImportOptions, import_sources, shown
 from waremill.app.status import NANO
@@ -175,12 +175,7 @@ def budget_in_nano(settings: Settings, models: Iterable[str], budget: float) -> 
     """Convert a budget to nano-USD; raise ConfigError where it cannot be kept."""
     if budget <= 0:
         raise ConfigError("--budget must be above zero")
-    for name, model in all_models(settings, models).items():
-        if price_of(settings, model) is None:
-            raise ConfigError(
-                f"the price of “{name}” ({model.use}) is unknown, so a budget cannot be kept; "
-                f"give it in waremill.toml: [models.{name}] price = {{input = …, output = …}}"
-            )
+    require_prices(settings, models, "a budget")
     return round(budget / settings.per_usd * NANO)
 
 

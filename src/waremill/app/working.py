@@ -7,13 +7,13 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import orjson
 from sqlalchemy import ColumnElement
 
-from waremill.app.assembly import Assembly, Endpoints, assemble, identities
+from waremill.app.assembly import Assembly, Endpoints, assemble, identities, require_prices
 from waremill.calls import Caller
 from waremill.calls.budget import Budget
 from waremill.catalog.selection import compile_where
@@ -25,6 +25,7 @@ from waremill.store import pipelines as store_pipelines
 from waremill.store import runs as store_runs
 from waremill.store.database import Database, Dialect
 from waremill.store.journal import Journal
+from waremill.store.limits import draw_money, find_quota, team_left
 from waremill.store.runs import Run
 from waremill.store.tables import dumps, items, products
 
@@ -87,14 +88,10 @@ async def work_run(
     budget: Budget | None = None
     try:
         assembly = await thaw(settings, database, run)
-        async with Endpoints(settings, database, assembly.models) as endpoints:
+        quota = await database.read(find_quota, run.team_id)
+        async with Endpoints(settings, database, assembly.models, quota) as endpoints:
             journal = Journal(database, run)
-            if run.budget is not None:
-
-                async def draw(amount: int) -> bool:
-                    return await database.write(store_runs.draw, run, amount)
-
-                budget = Budget(run.budget, draw)
+            budget = await open_budget(settings, database, run, assembly.models)
             most = [endpoints[name].limiter.most for name in assembly.models]
             limits = WorkLimits(
                 max(most, default=settings.limits.concurrency), settings.limits.error_rate,
@@ -127,6 +124,30 @@ async def work_run(
                 store_runs.release, run, state, reason, unspent, time.monotonic() - started
             )
     return await database.read(store_runs.get_run, run.id)
+
+
+async def open_budget(
+    settings: Settings, database: Database, run: Run, models: Iterable[str]
+) -> Budget | None:
+    """Open what a run may spend: its own budget, and what is left of its team's month.
+
+    None where there is neither. Raises ConfigError for a team with a budget and a model without a
+    price.
+    """
+    left = await database.write(team_left, run.team_id)
+    if left is not None:
+        require_prices(settings, models, "the team's monthly budget")
+    if run.budget is None and left is None:
+        return None
+
+    async def draw(amount: int) -> bool:
+        refused = await database.write(draw_money, run, amount)
+        if refused == "team":
+            budget.whose = "the team's monthly budget"
+        return refused is None
+
+    budget = Budget(run.budget if run.budget is not None else max(left or 0, 0), draw)
+    return budget
 
 
 async def _pulse(database: Database, run: Run) -> None:

@@ -16,7 +16,12 @@ Draw = Callable[[int], Awaitable[bool]]
 
 
 class Budget:
-    """One process's share of a run's budget; amounts are nano-USD."""
+    """One process's share of a run's budget; amounts are nano-USD.
+
+    `whose` names the budget that refused last, for the message.
+    """
+
+    whose = "the budget"
 
     def __init__(self, total: int, draw: Draw) -> None:
         self._draw = draw
@@ -42,7 +47,7 @@ class Budget:
                         break
                     if not self._reserved:
                         raise LimitReached(
-                            "the budget does not cover the next call", limit="budget"
+                            f"{self.whose} does not cover the next call", limit="budget"
                         )
                     self._settled.clear()
             if amount > self.available:

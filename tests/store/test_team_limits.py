@@ -1,0 +1,71 @@
+"""What a team may use: its budget of a month and its part of every rate, over all its runs."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import insert, update
+from tests.planned import claimed, planned
+
+from waremill.store.database import Database
+from waremill.store.limits import Quota, draw_money, draw_shared_rate, find_quota, team_left
+from waremill.store.runs import Run
+from waremill.store.tables import spend
+from waremill.store.tables_people import teams
+
+
+async def give(database: Database, budget: int | None, share: float = 1.0) -> None:
+    statement = update(teams).where(teams.c.id == 1)
+    await database.write(
+        lambda conn: conn.execute(statement.values(monthly_budget=budget, share=share))
+    )
+
+
+async def pay(database: Database, run: Run, paid: int, day: str) -> None:
+    row = {
+        "run_id": run.id, "model": "default", "target": "", "day": day, "calls": 1, "failed": 0,
+        "unpriced": 0, "input": 1, "cached": 0, "output": 1, "reasoning": 0, "paid": paid,
+        "list_cost": paid,
+    }  # fmt: skip
+    await database.write(lambda conn: conn.execute(insert(spend).values(row)))
+
+
+async def test_a_team_without_a_budget_is_not_limited(database: Database) -> None:
+    run = await claimed(database, await planned(database, 2))
+    assert await database.write(team_left, 1) is None
+    assert await database.write(draw_money, run, 10**12) is None
+
+
+async def test_what_was_paid_this_month_is_gone_and_last_months_is_not(database: Database) -> None:
+    run = await planned(database, 2)
+    await give(database, 1_000)
+    await pay(database, run, 300, time.strftime("%Y-%m-%d", time.gmtime()))
+    await pay(database, run, 500, "2020-01-31")
+    assert await database.write(team_left, 1) == 700
+
+
+async def test_what_a_running_run_drew_is_held_for_it(database: Database) -> None:
+    run = await claimed(database, await planned(database, 2))
+    await give(database, 1_000)
+    assert await database.write(draw_money, run, 600) is None
+    assert await database.write(team_left, 1) == 400
+    assert await database.write(draw_money, run, 500) == "team"
+    assert await database.write(draw_money, run, 400) is None
+
+
+async def test_a_runs_own_budget_refuses_before_the_teams(database: Database) -> None:
+    run = await claimed(database, await planned(database, 2, budget=100))
+    await give(database, 1_000)
+    assert await database.write(draw_money, run, 200) == "run"
+
+
+async def test_a_team_with_a_tenth_of_a_rate_waits_ten_times_as_long(database: Database) -> None:
+    await give(database, None, 0.1)
+    quota = await database.read(find_quota, 1)
+    assert quota == Quota(1, None, 0.1)
+    assert await database.write(draw_shared_rate, "gpt", quota, (1.0, 0.0), 0.0) == 0.0
+    wait = await database.write(draw_shared_rate, "gpt", quota, (1.0, 0.0), 0.0)
+    assert 8.0 < wait <= 10.0
+    whole = Quota(2, None, 1.0)
+    others = await database.write(draw_shared_rate, "gpt", whole, (1.0, 0.0), 0.0)
+    assert others <= 2.0  # the model's own limit, which both draw from
