@@ -8,18 +8,17 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
-from sqlalchemy import (
-    Connection,
-    insert,
-    select,
-)
+from sqlalchemy import Connection, select
 
-from waremill.store.tables import (
-    documents,
-    dumps,
-    fingerprints,
-    pipeline_versions,
+from waremill.store.bulk import BulkInsert
+from waremill.store.tables import documents, dumps, fingerprints, pipeline_versions
+
+# Two processes may plan the same pipeline for the first time at once; who comes second finds it.
+_DOCUMENTS = BulkInsert(documents, ("hash", "body"), ("hash",))
+_VERSIONS = BulkInsert(
+    pipeline_versions, ("hash", "name", "files", "templates", "created_at"), ("hash",)
 )
+_FINGERPRINTS = BulkInsert(fingerprints, ("hash",), ("hash",))
 
 
 def save_files(conn: Connection, files: Mapping[str, str]) -> dict[str, str]:
@@ -31,8 +30,7 @@ def save_files(conn: Connection, files: Mapping[str, str]) -> dict[str, str]:
         ).scalars()
     )
     fresh = {h: files[path] for path, h in hashes.items() if h not in known}
-    if fresh:
-        conn.execute(insert(documents), [{"hash": h, "body": body} for h, body in fresh.items()])
+    _DOCUMENTS.run(conn, sorted(fresh.items()))
     return hashes
 
 
@@ -58,17 +56,13 @@ def save_pipeline(
     """
     hashes = save_files(conn, files)
     version = pipeline_hash(name, files)
-    found = conn.execute(
-        select(pipeline_versions.c.id).where(pipeline_versions.c.hash == version)
-    ).scalar()
+    query = select(pipeline_versions.c.id).where(pipeline_versions.c.hash == version)
+    found = conn.execute(query).scalar()
     if found is None:
-        found = conn.execute(
-            insert(pipeline_versions)
-            .values(hash=version, name=name, files=dumps(hashes), templates=dumps(templates),
-                    created_at=time.time())
-            .returning(pipeline_versions.c.id)
-        ).scalar_one()  # fmt: skip
-    return found, version
+        row = (version, name, dumps(hashes), dumps(templates), time.time())
+        _VERSIONS.run(conn, [row])
+        found = conn.execute(query).scalar_one()
+    return int(found), version
 
 
 def load_pipeline_files(conn: Connection, version_id: int) -> tuple[str, dict[str, str]]:
@@ -101,9 +95,9 @@ def fingerprint_id(conn: Connection, parts: Mapping[str, Any]) -> int:
     """Give the id of what, besides the product, decides an item's results."""
     body = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
     digest = blake2b(body, digest_size=16).digest()
-    found = conn.execute(select(fingerprints.c.id).where(fingerprints.c.hash == digest)).scalar()
+    query = select(fingerprints.c.id).where(fingerprints.c.hash == digest)
+    found = conn.execute(query).scalar()
     if found is None:
-        found = conn.execute(
-            insert(fingerprints).values(hash=digest).returning(fingerprints.c.id)
-        ).scalar_one()
+        _FINGERPRINTS.run(conn, [(digest,)])
+        found = conn.execute(query).scalar_one()
     return int(found)
