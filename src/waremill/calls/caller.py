@@ -50,11 +50,12 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """For whom a call is made: the run, the item and the step, as the ledger names them."""
+    """For whom a call is made: the run, the item, the step, and the item's target as written."""
 
     run_id: int
     item_id: int
     step: str
+    target: str = ""
 
 
 class Caller:
@@ -261,6 +262,7 @@ class Caller:
     ) -> Record:
         return {
             "run_id": sender.run_id, "item_id": sender.item_id, "step": sender.step,
+            "target": sender.target,
             "model": endpoint.model.alias, "request_hash": digest, "attempt": attempt,
             "outcome": "", "status": None, "request_id": None, "latency": time.time() - wall,
             "input": 0, "cached": 0, "output": 0, "reasoning": 0, "paid": None,

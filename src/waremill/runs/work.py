@@ -29,7 +29,7 @@ from waremill.store import items as store_items
 from waremill.store import recordings
 from waremill.store import runs as store_runs
 from waremill.store.database import Database
-from waremill.store.journal import Journal, Record, result_row
+from waremill.store.journal import Journal, Record, finding_rows, result_row
 from waremill.store.runs import Run
 from waremill.store.tables import dumps
 
@@ -276,6 +276,8 @@ class Worker:
         ending = _ending(trace, "ready", attempt, seconds, None)
         if ending["findings"]:
             ending["state"] = "review"
+        if trace.findings:  # warnings too: they are filtered by
+            self._journal.add("findings", finding_rows(self.run.id, item.id, trace.findings))
         state = ending["state"]
         self._journal.add("results", trace.rows)
         self._journal.add("items", [ending])
@@ -302,6 +304,7 @@ class Worker:
                     (item.id, item.product.id, target), trace.step, {},
                     findings=dumps(found), provenance=None,
                 )  # fmt: skip
+                self._journal.add("findings", finding_rows(self.run.id, item.id, trace.findings))
                 # What the steps before this one made is paid for and worth a look.
                 self._journal.add("results", [*trace.rows, refused])
                 self._journal.add("items", [_ending(trace, "review", attempt, None, None)])
@@ -329,7 +332,8 @@ class Worker:
         trace = self._traces[item.id]
         if item.take:
             request = replace(request, take=item.take)
-        sender = Sender(self.run.id, item.id, trace.step)
+        target = str(item.target) if item.target is not None else ""
+        sender = Sender(self.run.id, item.id, trace.step, target)
         answer = await self.caller.call(request, model or "default", sender)
         trace.request = int.from_bytes(answer.hash[:8], "big", signed=True)
         trace.answers.append(answer.hash.hex())

@@ -11,11 +11,13 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from operator import add, itemgetter
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, bindparam, func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
+from waremill.domain import Finding
 from waremill.errors import Conflict
 from waremill.store.bulk import BulkInsert, BulkUpdate
 from waremill.store.database import Database
@@ -26,11 +28,13 @@ from waremill.store.tables import (
     calls,
     current,
     dumps,
+    findings,
     items,
     recordings,
     results,
     runs,
     signatures,
+    spend,
 )
 
 HASHES_A_QUERY = 500
@@ -49,6 +53,7 @@ class Writes:
     calls: list[Record] = field(default_factory=list)
     items: list[Record] = field(default_factory=list)
     results: list[Record] = field(default_factory=list)
+    findings: list[Record] = field(default_factory=list)
     recordings: list[Record] = field(default_factory=list)
     signatures: list[Record] = field(default_factory=list)
     bands: list[Record] = field(default_factory=list)
@@ -160,6 +165,8 @@ def _commit(conn: Connection, run: Run, digests: list[bytes], rows: Writes) -> d
                 statement.run(conn, list(map(values, group)))
         if rows.results:
             _insert_results(conn, rows.results)
+        if rows.calls:
+            add_spend(conn, rows.calls)
     return _find(conn, digests)
 
 
@@ -191,6 +198,9 @@ _STATEMENTS: Mapping[str, tuple[BulkInsert | BulkUpdate, _Getter]] = {
     "answers": _insert(answers, _ANSWER, ("hash",)),
     "calls": _insert(calls, _CALL),
     "items": (BulkUpdate(items, _ENDING), itemgetter(*_ENDING, "b_id")),
+    "findings": _insert(
+        findings, "run_id rule item_id field", ("run_id", "rule", "item_id", "field")
+    ),
     "recordings": _insert(recordings, "item_id name value", ("item_id", "name")),
     # A retried item's text takes the place of its old one. Bands of the old one may stay: they only
     # propose candidates, and signatures decide.
@@ -211,6 +221,22 @@ _CURRENT = BulkInsert(
     "replace",
 )
 _FOUND = tuple(_ANSWER.split())
+_SUMMED_BY = ("run_id", "model", "target", "day")
+_SUMMED = (
+    "calls", "failed", "unpriced", "input", "cached", "output", "reasoning", "paid", "list_cost",
+)  # fmt: skip
+
+
+def _adding(insert: Callable[[Table], Any]) -> Any:
+    """Write the statement that adds a row's sums to what is there under its key."""
+    statement = insert(spend)
+    return statement.on_conflict_do_update(
+        index_elements=list(_SUMMED_BY),
+        set_={name: spend.c[name] + statement.excluded[name] for name in _SUMMED},
+    )
+
+
+_ADD_SPEND = {"sqlite": _adding(sqlite.insert), "postgresql": _adding(postgresql.insert)}
 
 
 def _find(conn: Connection, digests: list[bytes]) -> dict[bytes, Record]:
@@ -249,6 +275,22 @@ def _insert_results(conn: Connection, rows: list[Record]) -> None:
     _CURRENT.run(conn, [(*key, latest[key]) for key in sorted(latest)])
 
 
+def add_spend(conn: Connection, rows: Iterable[Record]) -> None:
+    """Add calls to the ledger's sums by run, model, target and day (UTC)."""
+    sums: dict[tuple[int, str, str, str], list[int]] = {}
+    for row in rows:
+        day = time.strftime("%Y-%m-%d", time.gmtime(row["started_at"]))
+        own = sums.setdefault((row["run_id"], row["model"], row["target"], day), [0] * len(_SUMMED))
+        paid, complete = row["paid"], row["outcome"] in ("complete", "truncated", "refused")
+        one = (1, not complete, complete and paid is None, row["input"], row["cached"],
+               row["output"], row["reasoning"], paid or 0, row["list_cost"] or 0)  # fmt: skip
+        own[:] = map(add, own, one)
+    columns = (*_SUMMED_BY, *_SUMMED)
+    for key in sorted(sums):  # one order, so that two writers never wait for each other
+        row = dict(zip(columns, (*key, *sums[key]), strict=True))
+        conn.execute(_ADD_SPEND[conn.dialect.name], row)
+
+
 def allocate(conn: Connection, table: Table, count: int) -> Iterable[int]:
     """Reserve row ids inside a write transaction."""
     if conn.dialect.name == "sqlite":
@@ -274,3 +316,11 @@ def result_row(
         "findings": more.get("findings"), "provenance": more.get("provenance"),
         "created_at": time.time(),
     }  # fmt: skip
+
+
+def finding_rows(run_id: int, item_id: int, found: Iterable[Finding]) -> list[Record]:
+    """Make the rows by which items are found by their findings: one a rule and field."""
+    return [
+        {"run_id": run_id, "rule": rule, "item_id": item_id, "field": name}
+        for rule, name in sorted({(finding.rule, finding.field) for finding in found})
+    ]

@@ -92,6 +92,8 @@ def _add_people() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     op.create_index("ix_audit_team_id_id", "audit", ["team_id", "id"], unique=False)
+    op.create_index("ix_audit_action_id", "audit", ["action", "id"], unique=False)
+    op.create_index("ix_audit_by_id", "audit", ["by", "id"], unique=False)
     op.create_table(
         "owners",
         sa.Column("kind", sa.Text(), nullable=False),
@@ -167,6 +169,15 @@ def _add_work() -> None:
         sa.Column("item_id", Id, autoincrement=False, nullable=False),
         sa.Column("verdict", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("lot_id", "item_id", name=op.f("pk_lot_items")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_lot_items_drawn",
+        "lot_items",
+        ["lot_id", "verdict", "item_id"],
+        unique=False,
+        sqlite_where=sa.text("verdict IS NOT NULL"),
+        postgresql_where=sa.text("verdict IS NOT NULL"),
     )
     op.create_table(
         "lots",
@@ -253,12 +264,16 @@ def _add_work() -> None:
 def _add_columns() -> None:
     op.add_column("catalogs", sa.Column("team_id", Id, server_default="1", nullable=False))
     op.create_index("ix_items_run_id_state_id", "items", ["run_id", "state", "id"], unique=False)
+    op.create_index("ix_items_product_id_run_id", "items", ["product_id", "run_id"], unique=False)
     op.create_index(
         "ix_products_in_order", "products", ["catalog_id", "is_group", "id"], unique=False
     )
     op.create_index(
         "ix_results_product_id_target_id", "results", ["product_id", "target", "id"], unique=False
     )
+    op.add_column("reviews", sa.Column("before", sa.Text(), nullable=True))
+    with op.batch_alter_table("runs") as batch:
+        batch.alter_column("catalog_id", existing_type=Id, nullable=True)
     op.add_column("runs", sa.Column("team_id", Id, server_default="1", nullable=False))
     op.add_column("runs", sa.Column("created_by", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("approved_by", sa.Text(), nullable=True))
@@ -304,12 +319,13 @@ def _fill() -> None:
         "INSERT INTO spend SELECT c.run_id, c.model, coalesce(i.target, ''), "
         f"{day}, count(*), "
         "sum(CASE WHEN c.outcome IN ('complete', 'truncated', 'refused') THEN 0 ELSE 1 END), "
-        "sum(CASE WHEN c.paid IS NULL THEN 1 ELSE 0 END), sum(c.input), sum(c.cached), "
+        "sum(CASE WHEN c.paid IS NULL AND c.outcome IN ('complete', 'truncated', 'refused') "
+        "THEN 1 ELSE 0 END), sum(c.input), sum(c.cached), "
         "sum(c.output), sum(c.reasoning), coalesce(sum(c.paid), 0), coalesce(sum(c.list_cost), 0) "
         f"FROM calls c LEFT JOIN items i ON i.id = c.item_id GROUP BY 1, 2, 3, 4"
     )
     op.execute(
         f"INSERT INTO findings SELECT DISTINCT i.run_id, {rule}, i.id, coalesce({about}, '') "
         f"FROM items i JOIN results r ON r.item_id = i.id, {each} "
-        "WHERE r.findings IS NOT NULL AND i.findings > 0"
+        "WHERE r.findings IS NOT NULL"
     )
