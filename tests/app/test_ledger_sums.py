@@ -18,7 +18,8 @@ PAUSED = 3
 @pytest.fixture
 def faulty() -> Iterator[str]:
     """A vendor that says 429 and 500 now and then."""
-    with vendor_process("--unavailable", "0.1", "--rate-limited", "0.1", "--retry-after", "0") as url:
+    faults = ("--unavailable", "0.1", "--rate-limited", "0.1", "--retry-after", "0")
+    with vendor_process(*faults) as url:
         yield url
 
 
