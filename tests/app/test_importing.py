@@ -7,10 +7,11 @@ from typing import Any
 
 import polars
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from tests.workspaces import write_sheet
 
 from waremill.app.importing import Imported, ImportOptions, import_sources, shown
+from waremill.catalog.selection import compile_where
 from waremill.errors import SourceError
 from waremill.store import products as store_products
 from waremill.store.database import Database
@@ -122,3 +123,47 @@ async def test_an_imported_database_is_remembered_by_its_shown_url(
     kept = await database.read(lambda conn: conn.execute(select(catalogs.c.source)).scalar_one())
     assert "s3cret" not in kept + " ".join(done.notes)
     assert "***" in kept
+
+
+async def test_a_product_is_the_same_from_a_workbook_and_from_a_csv(
+    database: Database, tmp_path: Path
+) -> None:
+    rows = [{"sku": str(n), "price": n + 0.5, "name": f'Eau "{n}"'} for n in range(30)]
+    names = [{**row, "sku": f"P{row['sku']}", "scent": None} for row in rows]
+    sheet = tmp_path / "a.xlsx"
+    polars.DataFrame(names).write_excel(sheet)
+    table = write_sheet(tmp_path / "a.csv", [dict(reversed(row.items())) for row in names])
+    options = ImportOptions(key="sku", catalog="stock")
+    first = await import_sources(database, [str(sheet)], options)
+    again = await import_sources(database, [str(table)], options)
+    assert (first.new, again.new, again.changed, again.unchanged) == (30, 0, 0, 30)
+    query = select(products.c.attributes, products.c.version)
+    for row in await database.read(lambda conn: conn.execute(query).all()):
+        assert row.version == store_products.version_of(row.attributes)
+        assert "scent" not in row.attributes
+
+
+async def test_a_filter_on_a_facet_column_reads_its_index(
+    database: Database, tmp_path: Path
+) -> None:
+    rows = [{"sku": f"P{n}", "brand": f"House {n % 20}", "sex": "mf"[n % 2]} for n in range(2500)]
+    sheet = write_sheet(tmp_path / "a.csv", rows)
+    done = await import_sources(database, [str(sheet)], ImportOptions(key="sku"))
+
+    def plan(conn: Connection) -> str:
+        catalog = store_products.find_catalog(conn, done.catalog)
+        assert store_products.facets(conn, catalog) == ["brand"]
+        where = compile_where(
+            "brand = 'House 7'", products.c.attributes, catalog.columns, database.dialect
+        )
+        query = store_products.chosen(catalog.id, where).compile(
+            conn, compile_kwargs={"literal_binds": True}
+        )
+        if database.dialect == "sqlite":
+            explain = "EXPLAIN QUERY PLAN "
+        else:
+            explain = "EXPLAIN "
+            conn.exec_driver_sql("ANALYZE products")
+        return str(conn.exec_driver_sql(f"{explain}{query}").all())
+
+    assert "ix_facet_" in await database.write(plan)

@@ -82,7 +82,9 @@ def test_white_space_collapses_and_lines_are_kept() -> None:
 def test_many_cells_are_cleaned_like_each_one() -> None:
     cells = ["clean", "", " x", "a  b", "<b>c</b>", "d|e", "f| g", "AT&T"]
     assert clean_many(cells) == [clean_text(cell) for cell in cells]
-    assert all_clean("|".join(["a", "b c", ""]))
+    assert all_clean(" ".join(["a", "b c"]))
+    for cell in ["", " x", "x ", "a  b", "<b>c</b>", "AT&amp;T", "a\tb", "\x7f", "Ａ"]:
+        assert not all_clean(" ".join(["a", cell, "b"]))
 
 
 @settings(max_examples=300, deadline=None)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from waremill.errors import Forbidden, NotFound
+from waremill.store.tables_people import FIRST_TEAM
 
 Role = Literal["viewer", "reviewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -43,6 +44,12 @@ class Actor:
         """Say whether the actor has a role in a team, or one above it."""
         own = self.role(team)
         return own is not None and ROLES.index(own) >= ROLES.index(role)
+
+    def first_team(self, role: Role) -> int | None:
+        """Give the team whose things the actor makes unless another is named; None for nobody's."""
+        if self.everywhere is not None:
+            return FIRST_TEAM
+        return next((team for team in sorted(self.teams) if self.may(role, team)), None)
 
     def need(self, role: Role, team: int, what: str) -> None:
         """Raise unless the actor has a role: NotFound in a foreign team, Forbidden in an own one.

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from waremill.app.acting import Actor
 from waremill.catalog.reading import Batch, Reader, expand_sources, is_url, read_source
 from waremill.catalog.selection import facet_index
 from waremill.domain import is_missing
-from waremill.errors import SourceError, Where
+from waremill.errors import Forbidden, SourceError, Where
 from waremill.rules.document import suggestion
 from waremill.store import products as store_products
 from waremill.store.database import Database, Dialect
-from waremill.store.products import Catalog, Counts, NewProduct
+from waremill.store.products import Catalog, Content, Counts, NewProduct
 from waremill.store.tables import products
+from waremill.store.tables_people import FIRST_TEAM
 
 BATCH_COMMIT = 5000
 PROBLEMS_KEPT = 1000
@@ -77,7 +79,8 @@ class ImportOptions:
     """How to import: key and group columns, a sheet, a catalogue's name.
 
     `keyless` allows rows without a key, which get `sheet!row`. A source of such rows goes into a
-    catalogue of its own, named after it, unless one is chosen.
+    catalogue of its own, named after it, unless one is chosen. A new catalogue becomes the team's;
+    only those of `teams` are known (None: of every team).
     """
 
     key: str | None = None
@@ -85,6 +88,25 @@ class ImportOptions:
     sheet: str | None = None
     catalog: str | None = None
     keyless: bool = False
+    team: int = FIRST_TEAM
+    teams: tuple[int, ...] | None = None
+
+
+def options_for(actor: Actor, options: ImportOptions, known: Sequence[Catalog]) -> ImportOptions:
+    """Say into whose catalogues somebody imports; raise Forbidden where it is none.
+
+    `known` are the catalogues the actor sees.
+    """
+    team = actor.first_team("operator")
+    for catalog in known:
+        if catalog.name == options.catalog or (options.catalog is None and len(known) == 1):
+            actor.need("operator", catalog.team_id, f"catalogue “{catalog.name}”")
+            team = catalog.team_id
+    if team is None:
+        raise Forbidden("an import needs the role operator")
+    mine = {one.team_id for one in known if actor.may("operator", one.team_id)}
+    teams = None if actor.everywhere is not None else tuple(sorted(mine))
+    return replace(options, team=team, teams=teams)
 
 
 async def import_sources(
@@ -182,6 +204,7 @@ async def _one_source(
     wanted = Catalog(
         0, known.name if known else options.catalog or source.name, key, group,
         tuple(reader.columns), reader.sheet, source.place,
+        team_id=known.team_id if known else options.team,
     )  # fmt: skip
     catalog = None
     pending: list[NewProduct] = []
@@ -192,7 +215,7 @@ async def _one_source(
             )
             done.number = catalog.imports
         pending += _rows(batch, source, key, group, options, done)
-        done.position += len(batch.rows)
+        done.position += len(batch.numbers)
         if len(pending) >= BATCH_COMMIT:
             await _save(database, catalog, reader, pending, counts)
             pending = []
@@ -211,7 +234,10 @@ async def _one_source(
 def _index_facets(conn: Connection, catalog: Catalog, dialect: Dialect) -> None:
     """Give columns with few different values an index each, so that filters on them are quick."""
     for column in store_products.facets(conn, catalog):
-        made = facet_index(column, products.c.attributes, dialect, leading=("catalog_id",))
+        # The queries for products name both leading columns: without them other indexes win.
+        made = facet_index(
+            column, products.c.attributes, dialect, leading=("catalog_id", "is_group")
+        )
         if made is not None:
             conn.execute(made[1])
 
@@ -239,7 +265,11 @@ def _known_catalog(
     It is the named one, or the only one there is. Rows that need no key go where their key column
     is one, else into their source's own.
     """
-    known = store_products.list_catalogs(conn)
+    known = [
+        catalog
+        for catalog in store_products.list_catalogs(conn)
+        if options.teams is None or catalog.team_id in options.teams
+    ]
     if options.catalog is not None:
         return next((catalog for catalog in known if catalog.name == options.catalog), None)
     if options.keyless:
@@ -251,7 +281,7 @@ def _known_catalog(
             return fitting[0]
         if not fitting and options.key is None:
             return None
-    return store_products.find_catalog(conn, None) if known else None
+    return store_products.pick_catalog(known, None) if known else None
 
 
 def _name_after(path: str, sources: Sequence[str]) -> str:
@@ -294,23 +324,26 @@ def _rows(
     options: ImportOptions,
     done: Imported,
 ) -> list[NewProduct]:
+    count = len(batch.numbers)
+    nothing = [None] * count
+    documents, versions = batch.contents()
+    keys = batch.column(key) if key else nothing
+    groups = batch.column(group) if group else nothing
+    contents = map(Content, documents, versions)
+    places = range(done.position, done.position + count)
     rows = []
-    for offset, (number, attributes) in enumerate(zip(batch.numbers, batch.rows, strict=True)):
-        own = attributes.get(key) if key else None
+    for place, number, own, belongs, content in zip(
+        places, batch.numbers, keys, groups, contents, strict=True
+    ):
         keyless = is_missing(own)
         if keyless:
             if key is not None and not options.keyless:
                 done.problem(source.place, number, f"the key column “{key}” is empty")
                 continue
             own = source.row_key(number)
-        belongs = attributes.get(group) if group else None
         rows.append(
             NewProduct(
-                str(own),
-                None if is_missing(belongs) else str(belongs),
-                done.position + offset,
-                attributes,
-                whole=keyless,
+                str(own), None if is_missing(belongs) else str(belongs), place, content, keyless
             )
         )
     return rows

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from waremill.app.acting import Role
 from waremill.app.assembly import Assembly, all_models, identities, require_keys, require_prices
 from waremill.app.finding import find_catalog
-from waremill.app.importing import ImportOptions, import_sources, shown
+from waremill.app.importing import ImportOptions, import_sources, options_for, shown
 from waremill.app.status import NANO
 from waremill.app.working import review_condition
 from waremill.catalog.publishers import publisher_for
@@ -92,8 +92,12 @@ async def prepare(
         done = await import_sources(
             database,
             [str(options["source"])],
-            ImportOptions(options.get("key"), None, options.get("sheet"), options.get("catalog"),
-                          keyless=True),
+            options_for(
+                actor,
+                ImportOptions(options.get("key"), None, options.get("sheet"),
+                              options.get("catalog"), keyless=True),
+                await workspace.catalogs(),
+            ),
         )  # fmt: skip
         number = done.number
         catalog = await find_catalog(database, actor, done.catalog, role)

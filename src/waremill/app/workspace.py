@@ -11,6 +11,7 @@ from typing import Any, Self, Unpack
 from waremill.app import finding, importing, trialling
 from waremill.app.acting import LOCAL, Actor, Role
 from waremill.app.assembly import Assembly, assemble
+from waremill.app.deciding import accept_by_rule
 from waremill.app.estimating import estimate as estimate_prepared
 from waremill.app.exporting import export_run
 from waremill.app.importing import Imported, ImportOptions
@@ -101,7 +102,9 @@ class Workspace:
 
         `progress` is called with the number of rows so far.
         """
-        options = ImportOptions(key, group, sheet, catalog)
+        options = importing.options_for(
+            self.actor, ImportOptions(key, group, sheet, catalog), await self.catalogs()
+        )
         return await importing.import_sources(
             self.database, [str(source) for source in sources], options, progress
         )
@@ -293,7 +296,7 @@ class Workspace:
         """Accept a run's items that a rule over attributes and `_findings` picks; give how many."""
         run = await self.find_run(name, "reviewer")
         condition = review_condition(where, tuple(run.plan["columns"]), self.database.dialect)
-        return await self.database.write(store_items.accept_where, run, condition, where)
+        return await accept_by_rule(self.database, run, condition, where, self.actor)
 
     async def report(self, name: str, path: str | Path | None = None) -> Path:
         """Write a run's HTML report; the default place is `RUN.html` in the workspace."""

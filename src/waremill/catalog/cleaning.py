@@ -10,6 +10,8 @@ import html
 import re
 from collections.abc import Iterable
 
+import orjson
+
 _BLOCK_TAGS_WORDS = (
     "address article aside blockquote body br caption center dd details dialog dir div "
     "dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr "
@@ -107,22 +109,32 @@ def clean_text(text: str) -> str:
 
 
 def all_clean(joined: str) -> bool:
-    """Say whether cells joined with `|` need no cleaning; one test clears a thousand cells."""
-    return not (
-        _SUSPECT.search(joined)
-        or ("&" in joined and _ENTITY.search(joined))
-        or "  " in joined
-        or "| " in joined
-        or " |" in joined
-        or joined[:1] == " "
-        or joined[-1:] == " "
-    )
+    """Say whether cells joined with a space need no cleaning and none is blank.
+
+    One test clears a thousand cells: a space at a cell's end stands beside the one that joins it,
+    and so do the two around a blank cell.
+    """
+    if "  " in joined or joined[:1] in ("", " ") or joined[-1:] == " ":
+        return False
+    if "&" in joined and _ENTITY.search(joined):
+        return False
+    return _plainly_clean(joined) or not _SUSPECT.search(joined)
+
+
+def _plainly_clean(text: str) -> bool:
+    """Say whether ASCII text holds no suspicious character; a suspicion counts as no.
+
+    JSON escapes control characters (and quotation marks and backslashes), and writing it is many
+    times faster than searching for a class of characters.
+    """
+    plain = text.isascii() and "<" not in text and "\x7f" not in text
+    return plain and b"\\" not in orjson.dumps(text)
 
 
 def clean_many(texts: Iterable[str]) -> list[str]:
     """Clean many cells, testing them together first because most columns need nothing."""
     cells = list(texts)
-    if all_clean("|".join(cells)):
+    if all_clean(" ".join(cells)):
         return cells
     return [cell if is_clean(cell) else clean_text(cell) for cell in cells]
 

@@ -6,31 +6,34 @@ A product's old version is archived when it changes, since items pin the version
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Connection,
     Select,
-    bindparam,
+    Text,
+    any_,
     func,
     insert,
+    literal,
     select,
     update,
 )
 
-from waremill.domain import Product, is_missing
+from waremill.domain import Product, content_version, is_missing
 from waremill.errors import Conflict, NotFound
-from waremill.store.bulk import BulkInsert, BulkUpdate
+from waremill.store.bulk import BulkInsert, BulkUpdate, Values
 from waremill.store.tables import AnyRow, catalogs, dumps, items, product_versions, products
 
 KEYS_A_QUERY = 500
 """Keys looked up at once: SQLite's parameter limit is 999 in old builds."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,15 @@ class Counts:
     repeated: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewProduct:
-    """One product to import: its key, its group's key, its place in the source.
+class Content(NamedTuple):
+    """Attributes as they are stored: JSON text without missing values, and its version."""
+
+    document: str
+    version: int
+
+
+class NewProduct(NamedTuple):
+    """One product to import: its key, its group's key, its place in the source, what it says.
 
     A product that is `whole` keeps nothing of what stood under its key before: a row known only by
     its place may be about another product each time.
@@ -69,20 +78,27 @@ class NewProduct:
     key: str
     group: str | None
     position: int
-    attributes: dict[str, Any]
+    attributes: Mapping[str, Any] | Content
     whole: bool = False
 
 
-def content_version(attributes: Mapping[str, Any]) -> int:
-    """Hash attributes to a signed 64-bit version; order of names does not matter."""
-    body = orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS)
-    return int.from_bytes(blake2b(body, digest_size=8).digest(), "big", signed=True)
+def version_of(attributes: Mapping[str, Any]) -> int:
+    """Give the version that attributes make; the order of names does not matter."""
+    return content_version(orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS))
 
 
 def list_catalogs(conn: Connection) -> list[Catalog]:
     """Give all catalogues by name."""
     rows = conn.execute(select(catalogs).order_by(catalogs.c.name))
     return [_catalog(row) for row in rows]
+
+
+_NEW_CATALOG = BulkInsert(
+    catalogs,
+    ("name", "key_column", "group_column", "columns", "source", "sheet", "imports", "created_at",
+     "team_id"),
+    ("name",),
+)  # fmt: skip
 
 
 def find_catalog(conn: Connection, name: str | None) -> Catalog:
@@ -118,15 +134,13 @@ def save_catalog(conn: Connection, wanted: Catalog, *, further: bool = False) ->
     """Create a catalogue or widen its columns, and number the import; its key stays."""
     row = conn.execute(select(catalogs).where(catalogs.c.name == wanted.name)).one_or_none()
     if row is None:
-        conn.execute(
-            insert(catalogs).values(
-                name=wanted.name, key_column=wanted.key_column, group_column=wanted.group_column,
-                columns=dumps(wanted.columns), source=wanted.source, sheet=wanted.sheet,
-                imports=1, created_at=time.time(), team_id=wanted.team_id,
-            )
-        )  # fmt: skip
+        new = (wanted.name, wanted.key_column, wanted.group_column, dumps(wanted.columns),
+               wanted.source, wanted.sheet, 1, time.time(), wanted.team_id)  # fmt: skip
+        _NEW_CATALOG.run(conn, [new])  # passed over where another process was first
         return find_catalog(conn, wanted.name)
     known = _catalog(row)
+    if known.team_id != wanted.team_id:
+        raise Conflict(f"another team has a catalogue “{wanted.name}”; choose another name")
     if known.key_column != wanted.key_column:
         raise Conflict(
             f"the catalogue “{known.name}” is keyed by {_named(known.key_column)}, not by "
@@ -169,123 +183,137 @@ def upsert(
     """
     fresh = {row.key: row for row in rows}
     counts.repeated += len(rows) - len(fresh)
-    covered = set(columns)
     existing = _existing(conn, catalog.id, list(fresh), is_group=False)
     groups = _group_ids(conn, catalog, [row.group for row in fresh.values() if row.group])
     # A source without the group's column says nothing about groups: products stay in theirs.
-    silent = catalog.group_column is not None and catalog.group_column not in covered
+    silent = catalog.group_column is not None and catalog.group_column not in columns
     writes = _Writes()
+    differing: list[_Differing] = []
+    number = catalog.imports
     for key, row in fresh.items():
+        content = _content(row.attributes)
         old = existing.get(key)
         group_id = groups[row.group] if row.group else None
-        attributes = {
-            name: value for name, value in row.attributes.items() if not is_missing(value)
-        }
         if old is None:
-            writes.added.append(_row(catalog, row, group_id, attributes))
+            writes.added.append((catalog.id, False, key, group_id, content.version, row.position,
+                                 number, content.document))  # fmt: skip
             writes.touched.add(group_id)
-            counts.new += 1
             continue
-        kept = {} if row.whole else _uncovered(old.attributes, covered)
-        merged = {**kept, **attributes} if kept else attributes
-        again = old.import_number == catalog.imports
-        counts.repeated += again
-        writes.seen.append(
-            {"b_id": old.id, "import_number": catalog.imports, "position": row.position}
-        )
-        changed = writes.change(old, merged, old.group_id if silent else group_id)
-        if not again:
-            counts.changed += changed
-            counts.unchanged += not changed
+        group_id = old.group_id if silent else group_id
+        writes.seen.append((number, row.position, old.id))
+        counts.repeated += old.import_number == number
+        # What says the same as before says nothing about any column the source lacks.
+        if content.version == old.version and group_id == old.group_id:
+            counts.unchanged += old.import_number != number
+        else:
+            differing.append(_Differing(old, content, group_id, row.whole))
+    counts.new += len(writes.added)
+    for part in batched(differing):
+        _change(conn, part, set(columns), number, writes, counts)
     writes.run(conn)
 
 
-_NAMES = ("catalog_id", "is_group", "key", "group_id", "version", "position", "import_number")
-_ADDED = BulkInsert(products, (*_NAMES, "attributes"))
-_ADDED_VALUES = itemgetter(*_NAMES)
+class _Differing(NamedTuple):
+    """A product as it is, without its attributes, beside what a source says about it now."""
+
+    old: AnyRow
+    content: Content
+    group_id: int | None
+    whole: bool
+
+
+def _change(
+    conn: Connection,
+    some: Sequence[_Differing],
+    covered: Collection[str],
+    number: int,
+    writes: _Writes,
+    counts: Counts,
+) -> None:
+    """Put what a source lacks beside what it says, and note what differs from before even then."""
+    query = select(products.c.id, products.c.attributes)
+    ids = [one.old.id for one in some]
+    found = conn.execute(query.where(products.c.id.in_(ids)))
+    before = {row.id: row.attributes for row in found}
+    for old, said, group_id, whole in some:
+        content = said
+        was = before[old.id]
+        kept = {} if whole else {name: was[name] for name in was if name not in covered}
+        if kept:
+            content = _content({**kept, **orjson.loads(said.document)})
+        changed = content.version != old.version or group_id != old.group_id
+        if old.import_number != number:
+            counts.changed += changed
+            counts.unchanged += not changed
+        if not changed:
+            continue
+        writes.touched |= {group_id, old.group_id}
+        writes.changed.append((content.version, content.document, group_id, old.id))
+        if content.version != old.version:
+            writes.archived.append(
+                {"product_id": old.id, "version": old.version, "attributes": was}
+            )
+
+
+def _content(attributes: Mapping[str, Any] | Content) -> Content:
+    if isinstance(attributes, Content):
+        return attributes
+    present = {name: value for name, value in attributes.items() if not is_missing(value)}
+    return Content(dumps(present), version_of(present))
+
+
+_ADDED = BulkInsert(
+    products,
+    ("catalog_id", "is_group", "key", "group_id", "version", "position", "import_number",
+     "attributes"),
+)  # fmt: skip
+_CHANGED = BulkUpdate(products, ("version", "attributes", "group_id"))
+_MERGED = BulkUpdate(products, ("version", "attributes"))
 _SEEN = BulkUpdate(products, ("import_number", "position"))
-_SEEN_VALUES = itemgetter("import_number", "position", "b_id")
 
 
 @dataclass(slots=True)
 class _Writes:
-    """What a batch writes: products added, changed and merely seen, versions to archive, groups
-    whose members changed.
+    """What a batch writes: products added, changed and merely seen (as rows of the statements
+    above), versions to archive, groups whose members changed.
     """
 
-    added: list[dict[str, Any]] = field(default_factory=list)
-    changed: list[dict[str, Any]] = field(default_factory=list)
+    added: list[Values] = field(default_factory=list)
+    changed: list[Values] = field(default_factory=list)
     archived: list[dict[str, Any]] = field(default_factory=list)
-    seen: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[Values] = field(default_factory=list)
     touched: set[int | None] = field(default_factory=set)
-
-    def change(self, old: AnyRow, attributes: dict[str, Any], group_id: int | None) -> bool:
-        """Note what differs from a product as it is; say whether anything does."""
-        version = content_version(attributes)
-        if version == old.version and old.group_id == group_id:
-            return False
-        self.touched |= {group_id, old.group_id}
-        self.changed.append(
-            {"b_id": old.id, "version": version, "attributes": attributes, "group_id": group_id}
-        )
-        if version != old.version:
-            self.archived.append(
-                {"product_id": old.id, "version": old.version, "attributes": old.attributes}
-            )
-        return True
 
     def run(self, conn: Connection) -> None:
         """Write everything in the caller's transaction."""
-        _ADDED.run(conn, [(*_ADDED_VALUES(row), dumps(row["attributes"])) for row in self.added])
-        if self.changed:
-            _archive(conn, self.archived)
-            _update(conn, self.changed)
-        _SEEN.run(conn, list(map(_SEEN_VALUES, self.seen)))
+        _ADDED.run(conn, self.added)
+        _archive(conn, self.archived)
+        _CHANGED.run(conn, self.changed)
+        _SEEN.run(conn, self.seen)
         for part in batched(sorted(number for number in self.touched if number is not None)):
             _refresh_groups(conn, part)
-
-
-def _uncovered(attributes: Mapping[str, Any], covered: Collection[str]) -> dict[str, Any]:
-    """Give what a product says about columns that its new source does not have."""
-    return {name: value for name, value in attributes.items() if name not in covered}
-
-
-def _row(
-    catalog: Catalog, row: NewProduct, group_id: int | None, attributes: dict[str, Any]
-) -> dict[str, Any]:
-    return {
-        "catalog_id": catalog.id, "is_group": False, "key": row.key, "group_id": group_id,
-        "version": content_version(attributes), "position": row.position,
-        "import_number": catalog.imports, "attributes": attributes,
-    }  # fmt: skip
 
 
 def _existing(
     conn: Connection, catalog_id: int, keys: Sequence[str], *, is_group: bool
 ) -> dict[str, AnyRow]:
-    found: dict[str, AnyRow] = {}
+    """Find products by key, without their attributes."""
     columns = (products.c.id, products.c.key, products.c.version, products.c.group_id,
-               products.c.import_number, products.c.attributes)  # fmt: skip
-    for start in range(0, len(keys), KEYS_A_QUERY):
-        some = keys[start : start + KEYS_A_QUERY]
-        query = select(*columns).where(
-            products.c.catalog_id == catalog_id,
-            products.c.is_group.is_(is_group),
-            products.c.key.in_(some),
-        )
-        found.update((row.key, row) for row in conn.execute(query))
-    return found
-
-
-def _update(conn: Connection, rows: list[dict[str, Any]]) -> None:
-    """Update products by `b_id`; the other names of each row are the columns set."""
-    names = [name for name in rows[0] if name != "b_id"]
-    conn.execute(
-        update(products)
-        .where(products.c.id == bindparam("b_id"))
-        .values({name: bindparam(name) for name in names}),
-        rows,
+               products.c.import_number)  # fmt: skip
+    query = select(*columns).where(
+        products.c.catalog_id == catalog_id,
+        products.c.is_group.is_(is_group),
+        _key_among(conn, keys),
     )
+    return {row.key: row for row in conn.execute(query)}
+
+
+def _key_among(conn: Connection, keys: Sequence[str]) -> ColumnElement[bool]:
+    """Give the condition that a product has one of the keys, which are one parameter."""
+    if conn.dialect.name == "sqlite":
+        each = func.json_each(dumps(keys)).table_valued("value")
+        return products.c.key.in_(select(each.c.value))
+    return products.c.key == any_(literal(list(keys), ARRAY(Text)))
 
 
 def _archive(conn: Connection, versions: list[dict[str, Any]]) -> None:
@@ -341,18 +369,17 @@ def _refresh_groups(conn: Connection, numbers: Sequence[int]) -> None:
     changed, archived = [], []
     for number, group in groups.items():
         attributes = merge_members(members.get(number, []))
-        version = content_version(attributes)
+        version = version_of(attributes)
         if version != group.version:
-            changed.append({"b_id": number, "version": version, "attributes": attributes})
+            changed.append((version, dumps(attributes), number))
             if group.version:
                 archived.append({"product_id": number, "version": group.version,
                                  "attributes": group.attributes})  # fmt: skip
-    if changed:
-        _archive(conn, archived)
-        _update(conn, changed)
+    _archive(conn, archived)
+    _MERGED.run(conn, changed)
 
 
-def batched(values: Sequence[int]) -> Iterator[Sequence[int]]:
+def batched(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """Cut values into parts that fit one query."""
     for start in range(0, len(values), KEYS_A_QUERY):
         yield values[start : start + KEYS_A_QUERY]
@@ -409,13 +436,14 @@ def group_of(conn: Connection, group_id: int) -> Product:
 
 FACETS = 6
 FACET_SAMPLE = 5000
-FACET_VALUES = 50
+FACET_VALUES = range(8, 51)
+"""How many different values a facet has: of fewer each picks so much that an index hardly helps."""
 FACET_LEAST = 2000
 """A catalogue smaller than this is scanned faster than an index pays for itself."""
 
 
 def facets(conn: Connection, catalog: Catalog) -> list[str]:
-    """Name the columns of text with few different values, the fullest first; for large catalogues.
+    """Name the columns of text with some different values, the fullest first; for large catalogues.
 
     Judged by the first products; at most six, since every index makes imports slower.
     """
@@ -425,12 +453,15 @@ def facets(conn: Connection, catalog: Catalog) -> list[str]:
     rows = conn.execute(query.limit(FACET_SAMPLE)).scalars().all()
     if len(rows) < FACET_LEAST:
         return []
-    filled: dict[str, int] = {}
+    filled: Counter[str] = Counter()
     values: dict[str, set[str]] = {}
-    for attributes in rows:
-        for name, value in attributes.items():
-            if isinstance(value, str) and len(values.setdefault(name, set())) <= FACET_VALUES:
-                filled[name] = filled.get(name, 0) + 1
-                values[name].add(value)
-    found = [n for n in filled if 2 <= len(values[n]) <= FACET_VALUES]
+    excluded: set[str] = set()
+    for part in batched(rows):
+        for name in {name for attributes in part for name in attributes}.difference(excluded):
+            texts = [value for row in part if isinstance(value := row.get(name), str)]
+            filled[name] += len(texts)
+            values.setdefault(name, set()).update(texts)
+            if len(values[name]) >= FACET_VALUES.stop:
+                excluded.add(name)
+    found = [name for name in filled if len(values[name]) in FACET_VALUES]
     return sorted(found, key=lambda name: (-filled[name], name))[:FACETS]

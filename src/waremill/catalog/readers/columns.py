@@ -37,6 +37,8 @@ _NOISE = re.compile(rb"[0-9.]{17}|e")
 _MAX_DIGITS = 15
 _LONGEST = 20
 _SAMPLED_CELLS = 300
+_LONGEST_SIZE = 80
+_REMEMBERED = 10_000
 
 
 def is_identifier(name: str) -> bool:
@@ -61,7 +63,7 @@ class Columns:
         self._dimensions: list[str | None] = [None] * len(self.source_names)
         self._textual = textual
         self._decided = False
-        self._normalised: dict[tuple[str, str], float | int | None] = {}
+        self._normalised: dict[str, dict[str, float | int | None]] = {}
 
     def convert(self, columns: Sequence[Sequence[Any]]) -> list[list[Any]]:
         """Give the clean values of one batch, column by column in the order of `names`."""
@@ -74,13 +76,13 @@ class Columns:
             output.append(values if kind is None else [_number(value, kind) for value in values])
             dimension = self._dimensions[place]
             if dimension is not None:
-                output.append([self._normal(value, dimension) for value in values])
+                output.append(self._normal(values, dimension))
         return output
 
     def _column(self, place: int, cells: Sequence[Any]) -> list[Any]:
         types = set(map(type, cells))
         if types == {str}:
-            return self._texts(cells)
+            return self._texts(place, cells)
         if types == {float} and not self._identifiers[place]:
             return _floats(cells)
         if types == {bool}:
@@ -100,14 +102,17 @@ class Columns:
         filled = iter(self._column(place, [cell for cell in cells if cell != ""]))
         return [None if cell == "" else next(filled) for cell in cells]
 
-    def _texts(self, cells: Sequence[str]) -> list[Any]:
-        joined = "|".join(cells)
-        texts = list(cells) if all_clean(joined) else clean_many(cells)
+    def _texts(self, place: int, cells: Sequence[str]) -> list[Any]:
+        joined = " ".join(cells)
+        clean = all_clean(joined)
+        if not clean and "" in cells:
+            return self._with_blanks(place, cells)
+        texts = list(cells) if clean else clean_many(cells)
         # Error texts start with one of these, and hardly any other cell does.
         if ("#" in joined or "Err:" in joined) and not ERROR_TEXTS.isdisjoint(texts):
             self.notes["errors"] += sum(text in ERROR_TEXTS for text in texts)
             return [None if text in ERROR_TEXTS or not text else text for text in texts]
-        return [text or None for text in texts] if "" in texts else texts
+        return texts if clean else [text or None for text in texts]
 
     def _text(self, cell: str) -> str | None:
         text = clean_text(cell)
@@ -152,18 +157,15 @@ class Columns:
         self.derived[derived] = name
         return derived
 
-    def _normal(self, value: Any, dimension: str) -> float | int | None:
-        if not isinstance(value, str):
-            return None
-        key = (value, dimension)
-        try:
-            return self._normalised[key]
-        except KeyError:
-            if len(self._normalised) > 10_000:
-                self._normalised.clear()
-            number = units.normalised(value, dimension) if len(value) <= 80 else None
-            self._normalised[key] = number
-            return number
+    def _normal(self, values: Sequence[Any], dimension: str) -> list[float | int | None]:
+        """Give a column's quantities in the canonical unit; most of its values repeat."""
+        known = self._normalised.setdefault(dimension, {})
+        if len(known) > _REMEMBERED:
+            known.clear()
+        texts = [value if isinstance(value, str) else "" for value in values]
+        for text in set(texts).difference(known):
+            known[text] = units.normalised(text, dimension) if len(text) <= _LONGEST_SIZE else None
+        return [known[text] for text in texts]
 
 
 def _floats(cells: Sequence[float]) -> list[Any]:

@@ -10,7 +10,6 @@ import html
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -62,14 +61,7 @@ def _open_document(archive: zipfile.ZipFile, kind: str) -> str:
     return kind if b"spreadsheet" in declared else "docx" if b"text" in declared else "zip"
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What the check saw: the members that are worksheets."""
-
-    worksheets: tuple[str, ...]
-
-
-def check_container(path: Path, limits: Limits) -> Contents:
+def check_container(path: Path, limits: Limits) -> None:
     """Refuse a workbook that is damaged, encrypted or built to harm; raise SourceError."""
     where = Where(file=str(path))
     try:
@@ -85,10 +77,6 @@ def check_container(path: Path, limits: Limits) -> Contents:
         raise SourceError(
             "the workbook is cut off or damaged: copy or download it again", where
         ) from error
-    names = [member.filename for member in members]
-    return Contents(
-        tuple(name for name in names if name.startswith("xl/worksheets/") and name.endswith("xml"))
-    )
 
 
 def count_pictures(path: Path) -> int:
@@ -166,21 +154,16 @@ def _check_repeats(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: Whe
             carry = data[-80:]
 
 
-def count_error_cells(path: Path, worksheets: tuple[str, ...]) -> dict[str, tuple[int, str]]:
-    """Count cells holding an error value by worksheet member: (how many, the first one's place).
+def count_error_cells(path: Path, worksheet: str) -> tuple[int, str]:
+    """Count a worksheet member's cells that hold an error value: how many, the first one's place.
 
-    Reads only as much as takes about a second; members beyond that are not in the answer.
+    A member that would take longer than about a second counts as having none.
     """
-    counted: dict[str, tuple[int, str]] = {}
-    left = _SCANNED
     with zipfile.ZipFile(path) as archive:
-        for name in worksheets:
-            left -= archive.getinfo(name).file_size
-            if left < 0:
-                break
-            with archive.open(name) as stream:
-                counted[name] = _count_errors(stream)
-    return counted
+        if archive.getinfo(worksheet).file_size > _SCANNED:
+            return 0, ""
+        with archive.open(worksheet) as stream:
+            return _count_errors(stream)
 
 
 def _count_errors(stream: IO[bytes]) -> tuple[int, str]:
@@ -190,7 +173,7 @@ def _count_errors(stream: IO[bytes]) -> tuple[int, str]:
         data = carry + chunk
         end = data.rfind(b">") + 1
         # The plain search runs at memory speed; the pattern only where it found something.
-        if b't="e"' in data[:end]:
+        if data.find(b't="e"', 0, end) >= 0:
             for match in _ERROR_CELL.finditer(data, 0, end):
                 count += 1
                 reference = _REFERENCE.search(match[0])

@@ -2,7 +2,9 @@
 
 A workbook is untrusted input to a native parser; in a child process, running out of memory, a
 crash or an endless loop becomes one sentence. Frames on the pipe are a 4-byte length, one letter
-and JSON: H header, B batch (columns), Z end, E error. This module must not know file formats.
+and JSON: H header, B batch, Z end, E error. A batch is lines of JSON: the rows' numbers and
+versions, then every column, then the rows as they are stored, so that whoever stores them need not
+make objects of them. This module must not know file formats.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
+from waremill.catalog.contents import split_documents, write_contents
 from waremill.catalog.readers.shapes import Batch, Limits, Problems, Reader
-from waremill.catalog.readers.table import Table
+from waremill.catalog.readers.table import ColumnBatch, Table
 from waremill.errors import SourceError, Where
 
 _PIPE_BYTES = 1 << 20
@@ -50,19 +55,24 @@ class _Child:
         _widen(self._pipe.fileno())
 
     def frame(self) -> tuple[str, Any]:
-        """Give the next frame; raise SourceError where the child failed or took too long."""
+        """Give the next frame, a batch undecoded; raise SourceError where the child failed or took
+        too long.
+        """
         head = self._read(5)
         kind, body = chr(head[4]), self._read(int.from_bytes(head[:4], "big"))
+        if kind == "B":
+            return kind, body
         content = orjson.loads(body)
         if kind == "E":
             where = Where(file=self._where.file, sheet=content.get("sheet"), row=content.get("row"))
             raise SourceError(content["message"], where)
         return kind, content
 
-    def _read(self, size: int) -> bytes:
-        parts = bytearray()
+    def _read(self, size: int) -> bytearray:
+        data = bytearray(size)
+        view = memoryview(data)
         descriptor = self._pipe.fileno()
-        while len(parts) < size:
+        while view:
             begun = time.monotonic()
             ready, _, _ = select.select([descriptor], [], [], max(0.0, self._left))
             self._left -= time.monotonic() - begun
@@ -73,11 +83,11 @@ class _Child:
                     self._where,
                 )
             # Unbuffered, so that `select` sees all that is left in the pipe.
-            data = _read_some(descriptor, size - len(parts))
-            if not data:
+            count = os.readv(descriptor, [view])
+            if not count:
                 raise self._death()
-            parts += data
-        return bytes(parts)
+            view = view[count:]
+        return data
 
     def _death(self) -> SourceError:
         code = self._process.wait()
@@ -110,10 +120,6 @@ class _Child:
         self._errors.close()
 
 
-def _read_some(descriptor: int, size: int) -> bytes:
-    return os.read(descriptor, min(size, _PIPE_BYTES))
-
-
 def _widen(descriptor: int) -> None:
     """Give the pipe a larger buffer where the system knows how; it is only faster."""
     if sys.platform == "linux":
@@ -129,12 +135,11 @@ def read_in_child(
     limits: Limits,
     *,
     sheet: str | None = None,
-    meanwhile: Callable[[], Callable[[str | None], list[str]]] | None = None,
+    about_gaps: Callable[[str | None], list[str]] | None = None,
 ) -> Reader:
     """Start `python -m module` on a file and give a Reader of what it sends.
 
-    `meanwhile` runs while the child parses; what it returns is asked for notes once the sheet is
-    known.
+    `about_gaps` is asked for more notes on a sheet, at its end, where any of its cells was blank.
     """
     request = {
         "path": str(path),
@@ -145,19 +150,17 @@ def read_in_child(
     }
     child = _Child(module, request, limits)
     try:
-        notes_for = meanwhile() if meanwhile is not None else None
         _, header = child.frame()
     except BaseException:
         child.close()
         raise
     notes: list[str] = header["notes"]
-    if notes_for is not None:
-        notes.extend(notes_for(header["sheet"]))
     problems = Problems()
+    at_gaps = None if about_gaps is None else partial(about_gaps, header["sheet"])
     columns = tuple(header["columns"])
     return Reader(
         columns,
-        _batches(child, columns, notes, problems),
+        _batches(child, columns, notes, problems, at_gaps),
         sheet=header["sheet"],
         derived=header["derived"],
         notes=notes,
@@ -167,7 +170,11 @@ def read_in_child(
 
 
 def _batches(
-    child: _Child, columns: tuple[str, ...], notes: list[str], problems: Problems
+    child: _Child,
+    columns: tuple[str, ...],
+    notes: list[str],
+    problems: Problems,
+    at_gaps: Callable[[], list[str]] | None,
 ) -> Iterator[Batch]:
     while True:
         kind, content = child.frame()
@@ -176,9 +183,39 @@ def _batches(
             for row, reason in content["problems"]:
                 problems.add(row, reason)
             problems.total = content["total"]
+            if at_gaps is not None and content["gaps"]:
+                notes.extend(at_gaps())
             return
-        rows = [dict(zip(columns, row, strict=True)) for row in zip(*content["columns"])]  # noqa: B905
-        yield Batch(rows, content["numbers"])
+        yield _SentBatch(columns, content)
+
+
+class _SentBatch(Batch):
+    """A batch as it came over the pipe; rows are made of it where somebody asks for them."""
+
+    def __init__(self, names: tuple[str, ...], body: bytearray) -> None:
+        first, *lines = body.decode().split("\n")
+        head = orjson.loads(first)
+        super().__init__([], head["numbers"])
+        self._versions: list[int] = head["versions"]
+        self._columns = dict(zip(names, lines, strict=False))
+        self._documents = lines[len(names) :]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows' attributes, made anew at each call."""
+        columns = map(self.column, self._columns)
+        return [dict(zip(self._columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def column(self, name: str) -> list[Any]:
+        """Give one column's cells."""
+        line = self._columns.get(name)
+        cells: list[Any] = [None] * len(self.numbers) if line is None else orjson.loads(line)
+        return cells
+
+    def contents(self) -> tuple[list[str], list[int]]:
+        """Give each row as JSON text without missing cells, and its version."""
+        documents = list(chain.from_iterable(map(split_documents, self._documents)))
+        return documents, self._versions
 
 
 def serve(read: Callable[[dict[str, Any]], tuple[Table, str | None, list[str]]]) -> None:
@@ -202,7 +239,10 @@ def serve(read: Callable[[dict[str, Any]], tuple[Table, str | None, list[str]]])
     except BrokenPipeError:
         # The reader was closed before its end: nobody is left to tell.
         sys.stderr.close()
-    out.flush()
+    with contextlib.suppress(BrokenPipeError):
+        out.flush()
+    # What the parser holds goes with the process; freeing it cell by cell would take a while.
+    os._exit(0)
 
 
 def _send_table(out: BinaryIO, table: Table, sheet: str | None, notes: list[str]) -> None:
@@ -215,18 +255,37 @@ def _send_table(out: BinaryIO, table: Table, sheet: str | None, notes: list[str]
     sent = len(table.notes)
     _send(out, "H", header)
     for batch in table.batches():
-        _send(out, "B", {"numbers": batch.numbers, "columns": batch.columns})
+        _send_lines(out, "B", _batch_lines(table.names, batch))
     end = {
         "notes": table.notes[sent:],
         "problems": list(table.problems),
         "total": len(table.problems),
+        "gaps": table.gaps,
     }
     _send(out, "Z", end)
 
 
+def _batch_lines(names: tuple[str, ...], batch: ColumnBatch) -> list[bytes]:
+    lines: list[bytes] = []
+    versions: list[int] = []
+    pairs = map(zip, repeat(names), zip(*batch.columns, strict=True))
+    for together, numbers in write_contents(list(map(dict, pairs))):
+        lines.append(together)
+        versions += numbers
+    head = orjson.dumps({"numbers": batch.numbers, "versions": versions})
+    return [head, *(orjson.dumps(column, default=str) for column in batch.columns), *lines]
+
+
 def _send(out: BinaryIO, kind: str, content: object) -> None:
-    body = orjson.dumps(content, default=str)
-    out.write(len(body).to_bytes(4, "big") + kind.encode() + body)
+    _send_lines(out, kind, [orjson.dumps(content, default=str)])
+
+
+def _send_lines(out: BinaryIO, kind: str, lines: list[bytes]) -> None:
+    size = sum(map(len, lines)) + len(lines) - 1
+    out.write(size.to_bytes(4, "big") + kind.encode() + lines[0])
+    for line in lines[1:]:
+        out.write(b"\n")
+        out.write(line)
     out.flush()
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from waremill.catalog.contents import split_documents, write_contents
+
 BATCH_ROWS = 1000
 """Rows in one batch: large enough to work column by column, small enough to keep memory flat."""
 
@@ -42,12 +44,30 @@ class Request:
     limits: Limits = field(default_factory=Limits)
 
 
-@dataclass(frozen=True, slots=True)
 class Batch:
     """Some rows in order: clean attributes, and for each its 1-based row number in the source."""
 
-    rows: list[dict[str, Any]]
-    numbers: list[int]
+    def __init__(self, rows: list[dict[str, Any]], numbers: list[int]) -> None:
+        self._rows = rows
+        self.numbers = numbers
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows' attributes; a missing cell is `None`."""
+        return self._rows
+
+    def column(self, name: str) -> list[Any]:
+        """Give one column's cells, `None` where a row has none."""
+        return [row.get(name) for row in self.rows]
+
+    def contents(self) -> tuple[list[str], list[int]]:
+        """Give each row as JSON text without missing cells, and its version."""
+        documents: list[str] = []
+        versions: list[int] = []
+        for together, numbers in write_contents(self.rows):
+            documents += split_documents(together.decode())
+            versions += numbers
+        return documents, versions
 
 
 class Problems:

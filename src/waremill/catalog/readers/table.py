@@ -48,11 +48,15 @@ class Options:
 
 
 class Table:
-    """A table found in a grid: names first, then batches."""
+    """A table found in a grid: names first, then batches.
+
+    `gaps` says after the last batch whether any cell of the grid, left out or not, was blank.
+    """
 
     def __init__(self, layout: Layout, rows: Iterator[Row], start: int, options: Options) -> None:
         self.notes = list(layout.notes)
         self.problems = Problems()
+        self.gaps = False
         self._layout = layout
         self._options = options
         self._width = max(layout.indexes, default=-1) + 1
@@ -113,11 +117,9 @@ class Table:
         chunk = list(islice(rows, BATCH_ROWS))
         while chunk:
             following = list(islice(rows, BATCH_ROWS))
-            kept: list[tuple[int, Row]] = []
-            for row in chunk:
-                if row and row.count("") != len(row) and not _all_blank(row):
-                    kept.append((number, row))
-                number += 1
+            self.gaps = self.gaps or any("" in row for row in chunk)
+            kept = [(at, row) for at, row in enumerate(chunk, number) if not _all_blank(row)]
+            number += len(chunk)
             merges.fill(kept)
             pending = tail + kept
             if not decided and pending:
@@ -188,25 +190,29 @@ class Table:
         return tail
 
     def _emit(self, rows: list[tuple[int, Row]]) -> Iterator[ColumnBatch]:
-        width = self._width
-        numbers: list[int] = []
-        cells: list[Row] = []
-        ragged = self._options.ragged
-        for number, row in rows:
-            if len(row) != width:
-                if ragged is not None:
-                    reason = ragged(number, row, width)
-                    if reason is not None:
-                        self.problems.add(number, reason)
-                        continue
-                row = row[:width] + [""] * (width - len(row))
-            numbers.append(number)
-            cells.append(row)
-        if not cells:
+        if any(len(row) != self._width for _, row in rows):
+            rows = self._evened(rows)
+        if not rows:
             return
+        numbers, cells = zip(*rows, strict=True)
         grid = list(zip(*cells, strict=True))
         chosen = [grid[index] for index in self._layout.indexes]
-        yield ColumnBatch(numbers, self._columns.convert(chosen))
+        yield ColumnBatch(list(numbers), self._columns.convert(chosen))
+
+    def _evened(self, rows: list[tuple[int, Row]]) -> list[tuple[int, Row]]:
+        """Give the rows at the table's width, without those whose width makes them bad."""
+        width = self._width
+        ragged = self._options.ragged
+        even: list[tuple[int, Row]] = []
+        for number, row in rows:
+            if len(row) != width:
+                reason = ragged(number, row, width) if ragged is not None else None
+                if reason is not None:
+                    self.problems.add(number, reason)
+                    continue
+                row = row[:width] + [""] * (width - len(row))
+            even.append((number, row))
+        return even
 
 
 def _fill(row: Row) -> int:
@@ -215,10 +221,10 @@ def _fill(row: Row) -> int:
 
 def _all_blank(row: Row) -> bool:
     # Most rows start with a filled cell: look no further then.
-    first = row[0]
+    first = row[0] if row else None
     if first is not None and (not isinstance(first, str) or first.strip()):
         return False
-    return all(is_blank(cell) for cell in row)
+    return row.count("") == len(row) or all(is_blank(cell) for cell in row)
 
 
 def _is_total(row: Row) -> bool:
@@ -260,7 +266,7 @@ def open_table(rows: Iterator[Row], options: Options) -> Table | None:
     """Find the table in a grid whose first row is number 1; None where there is no filled cell."""
     head = list(islice(rows, BATCH_ROWS))
     skipped = 0
-    while head and all(_all_blank(row) if row else True for row in head):
+    while head and all(map(_all_blank, head)):
         skipped += len(head)
         head = list(islice(rows, BATCH_ROWS))
     if not head:
@@ -273,4 +279,7 @@ def open_table(rows: Iterator[Row], options: Options) -> Table | None:
     if layout is None:
         return None
     start = skipped + layout.first + 1
-    return Table(layout, chain(iter(head[layout.first :]), rows), start, options)
+    above, head = head[: layout.first], head[layout.first :]
+    table = Table(layout, chain(head, rows), start, options)
+    table.gaps = table.gaps or skipped > 0 or any("" in row for row in above)
+    return table

@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
@@ -43,16 +44,12 @@ def open_reader(source: str, request: Request) -> Reader:
             "allowed: split it or save it as CSV",
             where,
         )
-    meanwhile: Callable[[], Callable[[str | None], list[str]]] | None = None
     with path.open("rb") as stream:
         compound = stream.read(8) == _COMPOUND
     if compound:
         _check_compound(path, where)
     else:
-        contents = _check_zip(path, request, where)
-
-        def meanwhile() -> Callable[[str | None], list[str]]:
-            return _error_notes(path, contents)
+        _check_zip(path, request, where)
 
     from waremill.catalog.readers.process import read_in_child
 
@@ -61,11 +58,11 @@ def open_reader(source: str, request: Request) -> Reader:
         path,
         request.limits,
         sheet=request.sheet,
-        meanwhile=meanwhile,
+        about_gaps=None if compound else partial(_error_notes, path),
     )
 
 
-def _check_zip(path: Path, request: Request, where: Where) -> container.Contents:
+def _check_zip(path: Path, request: Request, where: Where) -> None:
     kind = container.kind_of_zip(path)
     if kind is None:
         raise SourceError("the workbook is cut off or damaged: copy or download it again", where)
@@ -73,7 +70,7 @@ def _check_zip(path: Path, request: Request, where: Where) -> container.Contents
         what = {"docx": "a text document", "pptx": "a presentation", "zip": "a zip archive"}[kind]
         hint = "unpack it" if kind == "zip" else "copy its table into a spreadsheet"
         raise SourceError(f"the file is {what}, not a catalogue: {hint} and import that", where)
-    return container.check_container(path, request.limits)
+    container.check_container(path, request.limits)
 
 
 def _check_compound(path: Path, where: Where) -> None:
@@ -90,21 +87,17 @@ def _check_compound(path: Path, where: Where) -> None:
         )
 
 
-def _error_notes(path: Path, contents: container.Contents) -> Callable[[str | None], list[str]]:
+def _error_notes(path: Path, sheet: str | None) -> list[str]:
+    """Say how many cells of a sheet hold an error: the parser gives them as blank ones."""
     try:
-        counted = container.count_error_cells(path, contents.worksheets)
-        members = container.sheet_members(path)
+        member = container.sheet_members(path).get(sheet or "", "")
+        count, place = container.count_error_cells(path, member) if member else (0, "")
     except (OSError, KeyError, ValueError, zlib.error):
-        counted, members = {}, {}
-
-    def notes(sheet: str | None) -> list[str]:
-        count, place = counted.get(members.get(sheet or "", ""), (0, ""))
-        if not count:
-            return []
-        cells = "1 error cell" if count == 1 else f"{count} error cells"
-        return [f"{cells} (the first in {place}) were read as missing"]
-
-    return notes
+        return []
+    if not count:
+        return []
+    cells = "1 error cell" if count == 1 else f"{count} error cells"
+    return [f"{cells} (the first in {place}) were read as missing"]
 
 
 # The child's half
