@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo test lint bench docs lock clean help
+.PHONY: install demo test lint bench bench-web docs lock clean help
 
 help:
 	@echo "make install  the waremill command in .venv"
@@ -12,6 +12,7 @@ help:
 	@echo "make test     all tests, PostgreSQL included"
 	@echo "make lint     style, strict types, architecture"
 	@echo "make bench    speed and memory beside other tools"
+	@echo "make bench-web  listings, reviews and the server over a million products"
 	@echo "make docs     the reference pages, from the code"
 
 $(VENV)/bin/python:
@@ -45,6 +46,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.run
+
+bench-web: $(VENV)/.dev
+	$(BIN)/python -m bench.web
 
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/reference.py

@@ -44,7 +44,7 @@ _CALLS = """\
 INSERT INTO calls
   (run_id, item_id, step, model, request_hash, attempt, outcome, status, request_id, latency, input,
    cached, output, reasoning, paid, list_cost, error, started_at)
-SELECT run_id, id, 'copy', 'default', x'00', 1, 'ok', 200, NULL, 0.8, 400, 0, 90, 0, 304000,
+SELECT run_id, id, 'copy', 'default', x'00', 1, 'complete', 200, NULL, 0.8, 400, 0, 90, 0, 304000,
   304000, NULL, :now + id * 0.001
 FROM items WHERE run_id = :run
 """
@@ -53,6 +53,18 @@ UPDATE items SET attempts = 1, paid = 304000, list_cost = 304000, latency = 0.8,
   findings = CASE WHEN id % 12 = 0 THEN 1 ELSE 0 END,
   state = CASE WHEN id % 12 = 0 THEN 'review' WHEN id % 1000 = 1 THEN 'failed' ELSE 'ready' END
 WHERE run_id = :run
+"""
+_FINDINGS = """\
+INSERT INTO findings (run_id, rule, item_id, field)
+SELECT run_id, 'grounded-numbers', id, 'selling_points'
+FROM items WHERE run_id = :run AND id % 12 = 0 ORDER BY id
+"""
+_SPEND = """\
+INSERT INTO spend (run_id, model, target, day, calls, failed, unpriced, input, cached, output,
+  reasoning, paid, list_cost)
+SELECT run_id, model, :target, date(started_at, 'unixepoch'), count(*), 0, 0, sum(input),
+  sum(cached), sum(output), sum(reasoning), sum(paid), sum(list_cost)
+FROM calls WHERE run_id = :run GROUP BY 1, 2, 4
 """
 _RUN = """\
 UPDATE runs SET state = 'done', started_at = :now, ended_at = :now + 3600, worked_seconds = 3600
@@ -74,8 +86,9 @@ async def make_stocked(folder: Path, count: int) -> None:
         run = await plan_run(workspace.database, order)
 
         def finish(conn: Connection) -> None:
-            for statement in (_RESULTS, _CURRENT, _CALLS, _ITEMS, _RUN):
-                conn.execute(text(statement), {"run": run.id, "now": 1_790_000_000.0})
+            for statement in (_RESULTS, _CURRENT, _CALLS, _ITEMS, _FINDINGS, _SPEND, _RUN):
+                given = {"run": run.id, "now": 1_790_000_000.0, "target": TARGET}
+                conn.execute(text(statement), given)
 
         await workspace.database.write(finish)
 

@@ -10,6 +10,7 @@ import jsonschema_rs
 import orjson
 import pytest
 from click.testing import CliRunner
+from tests.web.served import serving
 from tests.workspaces import PRICE, make_workspace, perfumes, vendor_process, write_sheet
 
 from waremill.cli import COMMANDS, cli
@@ -87,6 +88,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
         shell.run("report", "report", finished)
         made = Shell(folder.parent / "new")
         made.run("init", "init", "--example", "perfume")
+        with serving(folder) as server:
+            shell.printed["serve"] = [server.document]
     return {**shell.printed, **made.printed}
 
 

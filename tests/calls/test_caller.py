@@ -65,6 +65,21 @@ async def test_who_waits_for_a_cancelled_call_asks_again(database: Database) -> 
     assert vendor.calls == 2
 
 
+async def test_who_waits_for_a_failing_call_gets_its_error(database: Database) -> None:
+    refuse = openai_error(400, "bad request")
+    async with (
+        Vendor(latency=0.05, reply=lambda *_: refuse) as vendor,
+        desk(database, model(vendor.url)) as one,
+    ):
+        asked = (one.ask(item=n) for n in range(5))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(error, Rejected) for error in found)
+        assert vendor.calls == 1
+        with pytest.raises(Rejected):  # and nothing is left of it: the next asks anew
+            await one.ask()
+        assert vendor.calls == 2
+
+
 @pytest.mark.parametrize("change", [{"sample": 1}, {"take": 1}, {"options": {"seed": 3}}])
 async def test_sample_take_and_options_make_another_request(
     database: Database, change: dict[str, Any]

@@ -24,6 +24,8 @@ GROUNDED: list[tuple[str, str, dict[str, Any]]] = [
     ("de", "Nur 12,90 €, 1.299 Stück", {"preis": 12.9, "anzahl": "1299"}),
     ("fr", "12,5 % et 1 299 €", {"a": "12.5%", "b": "1299"}),
     ("zh", "容量５０毫升", {"volume": "50 ml"}),
+    ("en", "Holds ٥٠ ml", {"volume": "50 ml"}),
+    ("en", "Holds 50 ml", {"volume": "٥٠ ml"}),
     ("zh", "3刀头，两年质保", {"a": "三刀头", "b": "24个月"}),
     ("zh", "三款颜色", {"colours": ["红", "蓝", "白"]}),
     ("zh", "十分好用，一年四季，百搭", {}),

@@ -11,6 +11,7 @@ from tests.planned import claimed, item_rows, item_states, plain, planned, stock
 from waremill.errors import Conflict, NotFound
 from waremill.store import items as store_items
 from waremill.store import runs as store_runs
+from waremill.store import verdicts
 from waremill.store.database import Database
 from waremill.store.journal import Journal, result_row
 from waremill.store.runs import Run
@@ -163,9 +164,11 @@ async def test_accepting_by_a_rule_leaves_a_review_for_each_item(database: Datab
     run = await planned(database, 3)
     await finish(database, run, ["ready", "review", "failed"])
     rule = items.c.findings == 0
-    assert await database.write(store_items.accept_where, run, rule, "_findings = 0") == 2
+    accepted = await database.write(verdicts.accept_where, run, rule, "_findings = 0")
+    assert accepted == (2, None)
     assert await item_states(database, run) == ["accepted", "accepted", "failed"]
-    assert await database.write(store_items.accept_where, run, rule, "_findings = 0") == 0
+    accepted = await database.write(verdicts.accept_where, run, rule, "_findings = 0")
+    assert accepted == (0, None)
 
 
 async def test_an_empty_selection_plans_nothing(database: Database) -> None:

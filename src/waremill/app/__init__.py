@@ -2,7 +2,7 @@
 
 from waremill.app.importing import Imported
 from waremill.app.status import RunStatus
-from waremill.app.trialling import TrialResult
+from waremill.app.trial_results import TrialResult
 from waremill.app.workspace import Workspace, open_workspace
 from waremill.runs.estimate import Estimate
 from waremill.runs.work import Worker

@@ -59,7 +59,7 @@ async def estimate(
     for step in prepared.assembly.steps:
         if step.preview is None:
             continue
-        facts = await _facts(settings, database, step, exact)
+        facts = await facts_of(settings, database, step, exact)
         requests = rendered.get(step.name, [])
         known: set[bytes] = set()
         if not prepared.fresh:
@@ -108,9 +108,10 @@ def _render(prepared: Prepared, sample: list[Item]) -> tuple[dict[str, list[Chat
     return {name: list(kept.values()) for name, kept in found.items()}, unusable
 
 
-async def _facts(
+async def facts_of(
     settings: Settings, database: Database, step: BoundStep, exact: bool
 ) -> ModelFacts:
+    """Give what an estimate needs to know of a step's model; `exact` may load a tokenizer."""
     model = settings.model(step.model)
     provider = idle_provider(model)
     counter: Callable[[str], int] | None = token_counter(model) if exact else None

@@ -31,7 +31,7 @@ EXAMPLES = 3
 CAUSES = 50
 """Causes told apart in a report; further ones are counted together."""
 _STATES = {"done": "finished"}
-_ADVICE = {
+ADVICE = {
     "Unavailable": "The endpoint stayed unreachable; `resume --retry-failed` tries these again.",
     "RateLimited": "Set rpm and tpm to the account's limits, then `resume --retry-failed`.",
     "Rejected": "The endpoint will not take this request; look at its message and the template.",
@@ -49,7 +49,11 @@ def owner_is_gone(run: Run) -> bool:
 
 async def status_of(workspace: Workspace, run: Run) -> RunStatus:
     """Say how far a run is and what it cost."""
-    sums = await workspace.database.read(sum_run, run)
+    return status_from(workspace, run, await workspace.database.read(sum_run, run))
+
+
+def status_from(workspace: Workspace, run: Run, sums: Sums) -> RunStatus:
+    """Say how far a run is, from its sums."""
     states = sums.states
     pending, failed = states.get("pending", 0), states.get("failed", 0)
     settings = workspace.settings
@@ -100,9 +104,9 @@ def report_data(
         seconds=seconds, items_per_second=worked / seconds if seconds and worked else None,
         usage=sums.usage, calls=sums.calls, replayed=sums.linked,
         accuracy=tuple(_accuracy(line) for line in summary.get("accuracy", ())),
-        checks=checks, latency=_latency(reporting.latencies(conn, run.id)),
-        by_target=_targets(sums), by_model=_models(workspace, sums),
-        failures=failures, findings=findings, forecast=_forecast(run, sums),
+        checks=checks, latency=latency_of(reporting.latencies(conn, run.id)),
+        by_target=target_lines(sums), by_model=model_lines(workspace, sums),
+        failures=failures, findings=findings, forecast=forecast_lines(run, sums),
         comparison=_comparison(summary.get("comparison")),
         samples=tuple(_samples(conn, run, steps)),
         notes=(*_notes(sums), *summary.get("notes", ())),
@@ -151,7 +155,8 @@ def _cost_per_product(sums: Sums) -> pages.Interval | None:
     return pages.Interval(sums.list_cost / max(sums.products * share, 1), count=sums.products)
 
 
-def _latency(values: Sequence[float]) -> pages.Latency | None:
+def latency_of(values: Sequence[float]) -> pages.Latency | None:
+    """Sum sorted latencies up: percentiles and a histogram; None for none."""
     if not values:
         return None
 
@@ -173,7 +178,8 @@ def _bounds(longest: float, bars: int = 16) -> list[float]:
     return [round(step * (place + 1), 6) for place in range(bars)]
 
 
-def _targets(sums: Sums) -> tuple[pages.TargetLine, ...]:
+def target_lines(sums: Sums) -> tuple[pages.TargetLine, ...]:
+    """Give a line a target: items by state, money, the share without a finding."""
     found: dict[str, dict[str, Any]] = {}
     for line in sums.by_target:
         one = found.setdefault(line["target"], {"status": {}, "paid": 0, "list": 0})
@@ -190,7 +196,8 @@ def _targets(sums: Sums) -> tuple[pages.TargetLine, ...]:
     return tuple(lines)
 
 
-def _models(workspace: Workspace, sums: Sums) -> tuple[pages.ModelLine, ...]:
+def model_lines(workspace: Workspace, sums: Sums) -> tuple[pages.ModelLine, ...]:
+    """Give a line a model: its calls by outcome, tokens, money."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for line in sums.by_model:
         found.setdefault(line["model"], []).append(line)
@@ -228,7 +235,7 @@ def _quality(
     for page in reporting.item_pages(conn, run.id):
         for item in page:
             if item.error is not None:
-                cause = f"{item.error.get('type')}: {_cause(item.error)}"
+                cause = f"{item.error.get('type')}: {cause_of(item.error)}"
                 if cause not in causes and len(causes) >= CAUSES:
                     cause = "other causes"
                 group = causes.setdefault(cause, [0, []])
@@ -248,7 +255,7 @@ def _quality(
                         pages.FindingExample(item.key, Finding(**found), item.target or None)
                     )
     failures = [
-        pages.FailureGroup(cause, n, _ADVICE.get(cause.partition(":")[0], ""), tuple(examples))
+        pages.FailureGroup(cause, n, ADVICE.get(cause.partition(":")[0], ""), tuple(examples))
         for cause, (n, examples) in causes.items()
     ]
     findings = [
@@ -267,14 +274,14 @@ def _quality(
     )
 
 
-def _cause(error: Mapping[str, Any]) -> str:
+def cause_of(error: Mapping[str, Any]) -> str:
     """Shorten a message to what many items have in common."""
     text = str(error.get("message", ""))
     text = re.sub(r"[“\"'][^”\"']{1,80}[”\"']", "“…”", text)
     return re.sub(r"\d+", "#", text)[:160]
 
 
-def _forecast(run: Run, sums: Sums) -> tuple[pages.ForecastLine, ...]:
+def forecast_lines(run: Run, sums: Sums) -> tuple[pages.ForecastLine, ...]:
     """Hold what was forecast against what it came to; in a trial, show the forecast alone."""
     lines = (run.summary or {}).get("forecast") or run.plan.get("forecast") or ()
     finals: dict[str, float | None] = {}

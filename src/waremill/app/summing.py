@@ -36,8 +36,17 @@ class Sums:
 
 def sum_run(conn: Connection, run: Run) -> Sums:
     """Add a run up."""
-    targets = reporting.by_target(conn, run.id)
-    models = reporting.by_model(conn, run.id)
+    return sums_of(
+        reporting.by_target(conn, run.id),
+        reporting.by_model(conn, run.id),
+        reporting.count_products(conn, run.id),
+    )
+
+
+def sums_of(
+    targets: Sequence[Mapping[str, Any]], models: Sequence[Mapping[str, Any]], products: int
+) -> Sums:
+    """Add up what was read of a run: its items by target and state, its calls by model."""
     states: Counter[str] = Counter()
     for line in targets:
         states[line["state"]] += line["items"]
@@ -45,7 +54,7 @@ def sum_run(conn: Connection, run: Run) -> Sums:
     unpriced = sum(m["calls"] - m["priced"] for m in answered)
     return Sums(
         states=dict(states),
-        products=reporting.count_products(conn, run.id),
+        products=products,
         linked=sum(line["linked"] for line in targets),
         paid=None if unpriced else sum(m["paid"] or 0 for m in models),
         uncertain=sum(m["calls"] - m["charge_known"] for m in models if m not in answered),

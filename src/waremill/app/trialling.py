@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,19 @@ from waremill.app.assembly import (
     require_keys,
 )
 from waremill.app.estimating import estimate
-from waremill.app.gold import Compared, Gold, accuracy_line, compare, load_gold
+from waremill.app.gold import (
+    Compared,
+    Gold,
+    MarkedGold,
+    accuracy_line,
+    closed_fields,
+    compare,
+    load_gold,
+    made_once,
+)
 from waremill.app.options import Prepared, TaskOptions, order_run
 from waremill.app.status import RunStatus, money
+from waremill.app.trial_results import Line, TrialResult, sentences
 from waremill.app.working import OnStart, thaw
 from waremill.catalog.selection import compile_order_by
 from waremill.errors import ConfigError, NotFound, UserError
@@ -36,11 +46,12 @@ from waremill.runs.intervals import (
     project,
     project_duration,
 )
-from waremill.runs.plan import count_chosen, plan_run
+from waremill.runs.plan import Order, count_chosen, plan_run
 from waremill.store import history, reporting
 from waremill.store import pipelines as store_pipelines
 from waremill.store import products as store_products
 from waremill.store import runs as store_runs
+from waremill.store.marks import marks_of_products
 from waremill.store.products import Catalog
 from waremill.store.reporting import FinishedItem
 from waremill.store.runs import Run
@@ -49,39 +60,30 @@ from waremill.store.tables import dumps, products, runs
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
-Line = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class TrialResult:
-    """What a trial showed. Intervals are [value, low, high, cases]; money is in nano-USD there.
-
-    `accuracy` has a line a field and one for all; `forecast` says what the whole selection would
-    cost and take; `sentences` are the same for people.
-    """
-
-    status: RunStatus
-    cost_per_product: float | None
-    accuracy: Sequence[Line] = ()
-    forecast: Sequence[Line] = ()
-    comparison: Line | None = None
-    sentences: tuple[str, ...] = ()
-    against: RunStatus | None = None
-    notes: Sequence[str] = field(default_factory=tuple)
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the trial in the shape `--json` prints: the status with what it showed."""
-        return {
-            **self.status.as_json(), "cost_per_product": self.cost_per_product,
-            "accuracy": list(self.accuracy), "forecast": list(self.forecast),
-            "comparison": self.comparison, "sentences": list(self.sentences),
-        }  # fmt: skip
-
 
 async def trial(
     workspace: Workspace, prepared: Prepared, options: TaskOptions, on_start: OnStart | None
 ) -> TrialResult:
     """Work a sample and compute what it shows."""
+    run, rival = await plan_trial(workspace, prepared, options)
+    status = await workspace.work(run, on_start)
+    if status.state != "done" or rival is None:
+        return await summarise(workspace, run) or TrialResult(status, None)
+    second = await plan_run(workspace.database, rival)
+    status = await workspace.work(second, on_start)
+    result = await summarise(workspace, run) or TrialResult(status, None)
+    if status.state != "done":
+        result = replace(result, status=status, against=None)
+    return result
+
+
+async def plan_trial(
+    workspace: Workspace, prepared: Prepared, options: TaskOptions
+) -> tuple[Run, Order | None]:
+    """Plan a trial; give it with the order of what it is compared with, if anything.
+
+    A rival is worked after the trial: whoever ends last completes the comparison.
+    """
     settings, database = workspace.settings, workspace.database
     choice = prepared.choice
     whole = await database.read(count_chosen, choice)
@@ -100,25 +102,15 @@ async def trial(
     rival = await _rival(workspace, prepared, options)
     sampled = replace(prepared, choice=drawn)
     told = {"whole": whole, "seed": seed, "gold": gold}
-    order = order_run(settings, sampled, options, "trial", **told)
-    run = await plan_run(database, order)
-    status = await workspace.work(run, on_start)
-    if status.state != "done" or rival is None:
-        return await summarise(workspace, run) or TrialResult(status, None)
+    run = await plan_run(database, order_run(settings, sampled, options, "trial", **told))
+    if rival is None:
+        return run, None
     model = rival.model if rival.model != "default" else None  # as a plan names it
     other = replace(sampled, assembly=rival, written={**prepared.written, "model": model})
-    order = order_run(settings, other, options, "trial", **told, rival_of=run.name)
-    second = await plan_run(database, order)
-    status = await workspace.work(second, on_start)
-    result = await summarise(workspace, run, second) or TrialResult(status, None)
-    if status.state != "done":
-        result = replace(result, status=status, against=None)
-    return result
+    return run, order_run(settings, other, options, "trial", **told, rival_of=run.name)
 
 
-async def summarise(
-    workspace: Workspace, run: Run, second: Run | None = None
-) -> TrialResult | None:
+async def summarise(workspace: Workspace, run: Run) -> TrialResult | None:
     """Compute what a finished trial shows and keep it with it; None when it is not finished.
 
     All it needs was frozen with the trial, so it does not matter who worked it to its end. A rival
@@ -128,15 +120,25 @@ async def summarise(
     if run.state != "done":
         return None
     first = await _gathered(workspace, run)
+    second = await workspace.database.read(_rival_of, run)
     other = None
-    if second is not None:
-        second = await workspace.database.read(store_runs.get_run, second.id)
-        if second.state == "done":
-            other = await _gathered(workspace, second)
+    if second is not None and second.state == "done":
+        other = await _gathered(workspace, second)
     result = await _result(workspace, first, other)
-    if second is None and (name := run.plan.get("rival_of")):
-        await summarise(workspace, await workspace.find_run(name), run)
+    if name := run.plan.get("rival_of"):
+        await summarise(workspace, await workspace.find_run(name))
     return result
+
+
+def _rival_of(conn: Connection, run: Run) -> Run | None:
+    """Find the newest run that was planned to be compared with a trial."""
+    query = select(runs).where(
+        runs.c.kind == "trial",
+        runs.c.id > run.id,
+        runs.c.plan.contains(f'"rival_of":"{run.name}"', autoescape=True),
+    )
+    row = conn.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else store_runs.as_run(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +224,13 @@ async def _gathered(workspace: Workspace, run: Run) -> _Gathered:
 
     items = await database.read(read)
     compared, notes = None, []
-    if text := run.plan.get("gold"):
+    text, once = run.plan.get("gold"), made_once(assembly)
+    if not text:
+        marks = await database.read(marks_of_products, [item.product_id for item in items])
+        marked = MarkedGold(marks, closed_fields(assembly), once)
+        compared = compare(items, marked, _sameness(assembly), once) if marks else None
+    else:
         catalog = await database.read(store_products.find_catalog, run.plan["catalog"])
-        once = {name for step in assembly.steps if step.per != "target" for name in step.fields}
         try:
             gold = _load_gold(workspace, text, catalog, assembly)
         except UserError as error:  # it was there when the trial began
@@ -274,7 +280,7 @@ async def _result(workspace: Workspace, first: _Gathered, second: _Gathered | No
         accuracy=accuracy,
         forecast=forecast,
         comparison=comparison,
-        sentences=_sentences(workspace, first, forecast, accuracy, comparison, whole),
+        sentences=sentences(workspace.settings, summary, whole),
         against=second.status if second else None,
         notes=first.notes,
     )
@@ -397,37 +403,6 @@ def _paired(
         counts = compare_versions([bool(a) for a in first], [bool(b) for b in second])
         line |= {"wins": counts.only_second, "losses": counts.only_first}
     return line
-
-
-def _sentences(
-    workspace: Workspace,
-    one: _Gathered,
-    forecast: Sequence[Line],
-    accuracy: Sequence[Line],
-    comparison: Line | None,
-    whole: int,
-) -> tuple[str, ...]:
-    said = []
-    currency, per_usd = workspace.settings.currency, workspace.settings.per_usd
-    for line in forecast:
-        value, low, high, _ = line["forecast"]
-        if line["unit"] == "money":
-            shown = [money(end, per_usd) for end in (value, low, high)]
-            text = f"{shown[0]:.4g} {currency}"
-            if shown[1] is not None and shown[2] is not None:
-                text += f" ({shown[1]:.4g}–{shown[2]:.4g})"
-        else:
-            text = f"{value:.0f} s" + ("" if low is None else f" ({low:.0f}–{high:.0f})")
-        said.append(f"all {whole:,} products, {line['name']}: {text}")
-    if accuracy:
-        more = accuracy[-1]["more_marks"]
-        if more:
-            said.append(f"{more:,} more compared values would bring the accuracy to ±5 points")
-    if comparison is not None:
-        said.append(f"{comparison['first']} against {comparison['second']}:")
-        for line in comparison["lines"]:
-            said.append(f"  {line['name']}: {line['first']:.4g} → {line['second']:.4g}")
-    return tuple(said)
 
 
 _SAME_TASK = ("where", "source", "limit", "order_by", "catalog", "model", "params")

@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import orjson
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Connection
 
+from waremill.app import notifying
 from waremill.app.assembly import Assembly, Endpoints, assemble, identities, require_prices
+from waremill.app.deciding import accept_by_rule
 from waremill.calls import Caller
 from waremill.calls.budget import Budget
 from waremill.catalog.selection import compile_where
 from waremill.errors import ConfigError, Conflict
 from waremill.runs.work import Ended, Worker, WorkLimits
 from waremill.settings import Settings
-from waremill.store import items as store_items
 from waremill.store import pipelines as store_pipelines
 from waremill.store import runs as store_runs
 from waremill.store.database import Database, Dialect
@@ -120,10 +121,16 @@ async def work_run(
         pulse.cancel()
         # A release that comes too late is a Conflict: the run is somebody else's, who settles it.
         with contextlib.suppress(Conflict):
-            await database.write(
-                store_runs.release, run, state, reason, unspent, time.monotonic() - started
-            )
+            seconds = time.monotonic() - started
+            await database.write(_release, run, Ended(state, reason), unspent, seconds)
     return await database.read(store_runs.get_run, run.id)
+
+
+def _release(conn: Connection, run: Run, ended: Ended, unspent: int, seconds: float) -> None:
+    """Give a run up, and tell who listens that it has ended."""
+    store_runs.release(conn, run, ended.state, ended.reason, unspent, seconds)
+    if ended.state in ("done", "cancelled"):
+        notifying.run_finished(conn, store_runs.get_run(conn, run.id))
 
 
 async def open_budget(
@@ -185,7 +192,7 @@ async def _accept(database: Database, run: Run, assembly: Assembly) -> None:
     if rule is None:
         return
     condition = review_condition(rule, tuple(run.plan["columns"]), database.dialect)
-    await database.write(store_items.accept_where, run, condition, rule)
+    await accept_by_rule(database, run, condition, rule)
 
 
 def review_condition(rule: str, columns: tuple[str, ...], dialect: Dialect) -> ColumnElement[bool]:

@@ -18,7 +18,7 @@ from waremill.app.importing import Imported, ImportOptions
 from waremill.app.options import Prepared, TaskOptions, budget_in_nano, choose, order_run, prepare
 from waremill.app.reporting import report_html, status_of
 from waremill.app.status import RunStatus
-from waremill.app.trialling import TrialResult
+from waremill.app.trial_results import TrialResult
 from waremill.app.working import (
     OnStart,
     owner_is_alive,

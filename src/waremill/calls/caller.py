@@ -76,7 +76,7 @@ class Caller:
         self._journal = journal
         self._budget = budget
         self._wait = wait or _backoff
-        self._flying: dict[bytes, asyncio.Future[Answer]] = {}
+        self._flying: dict[bytes, asyncio.Future[Answer] | None] = {}
         self._chains: dict[str, list[Endpoint]] = {}
         self._stopped = False
         self.spent = Spent()
@@ -125,7 +125,10 @@ class Caller:
         self, endpoint: Endpoint, request: Chat, body: bytes, sender: Sender, emit: Emit | None
     ) -> Answer:
         digest = request_hash(endpoint.provider.identity, body)
-        while (flying := self._flying.get(digest)) is not None:
+        while digest in self._flying:
+            flying = self._flying[digest]
+            if flying is None:  # made by the first who waits: hardly any call is waited for twice
+                flying = self._flying[digest] = asyncio.get_running_loop().create_future()
             try:
                 return replace(await asyncio.shield(flying), replayed=True)
             except asyncio.CancelledError:
@@ -133,8 +136,7 @@ class Caller:
                 if not flying.cancelled() or (task is not None and task.cancelling()):
                     raise
                 # Whoever asked was cancelled, not we: look again, and ask if nobody else does.
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._flying[digest] = future
+        self._flying[digest] = None
         try:
             row = await self._journal.find(digest)
             if row is not None:
@@ -142,17 +144,16 @@ class Caller:
             else:
                 answer = await self._ask(endpoint, request, body, digest, sender, emit)
         except BaseException as error:
-            if isinstance(error, Exception):
-                future.set_exception(error)
-                future.exception()  # nobody else may be waiting
-            else:
-                future.cancel()
+            waiting = self._flying.pop(digest)
+            if waiting is not None and isinstance(error, Exception):
+                waiting.set_exception(error)
+                waiting.exception()  # whoever waited may have stopped waiting
+            elif waiting is not None:
+                waiting.cancel()
             raise
-        else:
-            future.set_result(answer)
-            return answer
-        finally:
-            del self._flying[digest]
+        if (waiting := self._flying.pop(digest)) is not None:
+            waiting.set_result(answer)
+        return answer
 
     async def _ask(
         self,

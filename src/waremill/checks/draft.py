@@ -6,7 +6,7 @@ A draft keeps the texts that several checks look at, so that each is made once. 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar, overload
@@ -92,8 +92,8 @@ class Draft:
         for name, value in self.values.items():
             if isinstance(value, str):
                 found.append((name, value))
-            elif isinstance(value, (list, tuple, dict)):
-                found.extend((name, text) for text in _texts(value))
+            else:
+                found += [(name, text) for text in _texts((value,))]
         return tuple(found)
 
     @lazy
@@ -109,15 +109,7 @@ class Draft:
     @lazy
     def source_text(self) -> str:
         """All source values, one a line; web addresses are left out, no fact stands in them."""
-        parts: list[str] = []
-        for value in self.source.values():
-            if isinstance(value, str):
-                parts.append(value)
-            elif isinstance(value, (list, tuple, dict)):
-                parts.extend(_texts(value, numbers=True))
-            elif value is not None and not isinstance(value, bool):
-                parts.append(str(value))
-        text = "\n".join(parts)
+        text = "\n".join(_texts(self.source.values(), numbers=True))
         return _URL.sub(" ", text) if "://" in text else text
 
     @lazy
@@ -167,17 +159,19 @@ class Draft:
         return ""
 
 
-def _texts(value: Any, numbers: bool = False) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _texts(part, numbers)
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _texts(part, numbers)
-    elif numbers and value is not None and not isinstance(value, bool):
-        yield str(value)
+def _texts(values: Iterable[Any], numbers: bool = False) -> list[str]:
+    """Give the texts among JSON values, however deep; with `numbers` the numbers as well."""
+    found: list[str] = []
+    for value in values:
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += _texts(value, numbers)
+        elif isinstance(value, dict):
+            found += _texts(value.values(), numbers)
+        elif numbers and value is not None and not isinstance(value, bool):
+            found.append(str(value))
+    return found
 
 
 @dataclass(frozen=True)

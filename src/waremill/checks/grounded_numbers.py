@@ -29,13 +29,15 @@ from waremill.checks.draft import Draft, Rules, check
 from waremill.checks.numerals import CHINESE, SOURCE_WORDS, WORDS, chinese_value
 from waremill.domain import Finding
 
-_NUMBER = re.compile(
-    # "\d\d*" and not "\d+": the search then skips over prose three times as fast.
-    r"(\d\d*(?:[.,]\d+)*)"
+# What may stand behind a number and be its unit.
+_BEHIND = (
     r"(?:[^\S\n]?-?((?:us[ .]{0,2})?fl(?:uid|\.)?[ .]?(?:oz|ounces?)\b"
     r"|[a-zäöüéèñ]{1,12}|[%°℃″\"\u3400-\u9fff]{1,3}))?"
 )
-_DIGIT = re.compile(r"\d")
+# "\d\d*" and not "\d+": the search then skips over prose three times as fast.
+_NUMBER = re.compile(r"(\d\d*(?:[.,]\d+)*)" + _BEHIND)
+_PLAIN_NUMBER = re.compile(r"([0-9]\d*(?:[.,]\d+)*)" + _BEHIND)
+"""Finds the same in a text of ASCII characters, twice as fast."""
 _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 _LIST_NUMBER = re.compile(r"^\s*\d{1,2}[.)]\s", re.MULTILINE)
 _KEYCAP = ("\ufe0f", "\u20e3")
@@ -81,8 +83,14 @@ _COUNTED = frozenset(
     "modalità velocità funzioni programmi passaggi lame "
     "cores tamanhos peças bolsos rodas camadas kleuren maten stukken zakken wielen lagen".split()
 )
+_LANGUAGES = frozenset(("zh", *WORDS))
 _ALSO_WORDS = frozenset(("in", "a", "an", "s", "d", "t", "c", "m", "no", "am", "par"))
 """Units, or else prepositions and endings: a number before one need not have that unit."""
+
+
+def _numbers(text: str) -> list[tuple[str, str]]:
+    """List a text's numbers, each with what stands behind it and may be its unit."""
+    return (_PLAIN_NUMBER if text.isascii() else _NUMBER).findall(text)
 
 
 @lru_cache(maxsize=8192)
@@ -153,7 +161,7 @@ class _Source:
                 self.values.update(numbers)  # protein_per_100g
                 self.bare.update(numbers)
         keyed = {value for value, _ in self.keyed}
-        for token, word in _NUMBER.findall(text):
+        for token, word in _numbers(text):
             values, unit = _read(token, word)
             self.values.update(values)
             for value in values:
@@ -257,7 +265,9 @@ def grounded_numbers(draft: Draft, rules: Rules) -> list[Finding]:
     found: list[Finding] = []
     source: _Source | None = None
     text = draft.folded
-    if _DIGIT.search(text):
+    numbers = set(_numbers(text))
+    # What the source writes in the same way needs no reading, and mostly that is every number.
+    if numbers and not numbers.issubset(_numbers(draft.folded_source)):
         source = _Source(draft, rules)
         matches = list(_NUMBER.finditer(text))
         for index, match in enumerate(matches):
@@ -274,7 +284,7 @@ def grounded_numbers(draft: Draft, rules: Rules) -> list[Finding]:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             source = source or _Source(draft, rules)
             _number_field(draft, source, name, float(value), found)
-    if draft.target is not None and draft.target.language in ("zh", *WORDS):
+    if draft.target is not None and draft.target.language in _LANGUAGES:
         _number_words(draft, rules, source, found)
     return found
 

@@ -33,6 +33,8 @@ COMMANDS: dict[str, str] = {
     "review": "running",
     "report": "running",
     "export": "running",
+    "serve": "serving",
+    "user": "people",
 }
 """Every command and the module that holds it; a module is imported when its command is used."""
 
@@ -55,6 +57,8 @@ SUMMARIES: dict[str, str] = {
     "review": "Show what waits for review, or accept it by a rule.",
     "report": "Write a run's HTML report.",
     "export": "Write a run's items to a file.",
+    "serve": "Serve the REST API and the console.",
+    "user": "Accounts, teams, roles and API tokens.",
 }
 """One line on each command, here so that `--help` imports nothing."""
 

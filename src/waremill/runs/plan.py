@@ -81,7 +81,12 @@ async def plan_run(database: Database, order: Order) -> Run:
     run, aims = await database.write(_open_run, order, numbers[:size])
     for start in range(size, len(numbers), size):
         await database.write(_plan_more, run, order, aims, numbers[start : start + size])
-    return await database.write(store_runs.planned, run.id)
+    return await database.write(_planned, run.id)
+
+
+def _planned(conn: Connection, run_id: int) -> Run:
+    store_items.link_findings(conn, run_id)
+    return store_runs.planned(conn, run_id)
 
 
 def _numbers(conn: Connection, choice: Choice) -> array[int]:

@@ -43,9 +43,13 @@ COLLECT_AFTER = 20_000
 
 @dataclass(slots=True)
 class Trace:
-    """What one item did so far; `request` is its step's last one, `requests` each field's."""
+    """What one item did so far; `request` is its step's last one, `requests` each field's.
+
+    `target` is the item's as text, "" without one.
+    """
 
     item: Item
+    target: str = ""
     step: str = ""
     findings: list[Finding] = field(default_factory=list)
     paid: int = 0
@@ -221,9 +225,10 @@ class Worker:
     async def _work_item(self, item: Item) -> None:
         attempt = 0
         started = time.monotonic()
+        target = str(item.target) if item.target is not None else ""
         while True:
             attempt += 1
-            trace = Trace(item)
+            trace = Trace(item, target)
             self._traces[item.id] = trace
             try:
                 await self._run_steps(item, trace)
@@ -263,7 +268,7 @@ class Worker:
             place = item.product.id
             if step.per == "group" and item.group is not None:
                 place = item.group.id
-            target = str(item.target) if step.per == "target" and item.target else ""
+            target = trace.target if step.per == "target" else ""
             trace.rows.append(
                 result_row(
                     (item.id, place, target), step.name, made,
@@ -299,9 +304,8 @@ class Worker:
                 finding = Finding("", type(error).__name__.lower(), "error", str(error)[:500])
                 trace.findings.append(finding)
                 found = [f.as_json() for f in (*getattr(error, "findings", ()), finding)]
-                target = str(item.target or "")
                 refused = result_row(
-                    (item.id, item.product.id, target), trace.step, {},
+                    (item.id, item.product.id, trace.target), trace.step, {},
                     findings=dumps(found), provenance=None,
                 )  # fmt: skip
                 self._journal.add("findings", finding_rows(self.run.id, item.id, trace.findings))
@@ -332,8 +336,7 @@ class Worker:
         trace = self._traces[item.id]
         if item.take:
             request = replace(request, take=item.take)
-        target = str(item.target) if item.target is not None else ""
-        sender = Sender(self.run.id, item.id, trace.step, target)
+        sender = Sender(self.run.id, item.id, trace.step, trace.target)
         answer = await self.caller.call(request, model or "default", sender)
         trace.request = int.from_bytes(answer.hash[:8], "big", signed=True)
         trace.answers.append(answer.hash.hex())

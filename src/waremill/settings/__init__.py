@@ -6,7 +6,7 @@ connection, and it never lets a key into a message, a `repr` or a file.
 
 from __future__ import annotations
 
-from waremill.settings.load import Limits, Settings, load_settings
+from waremill.settings.load import Limits, Server, Settings, load_settings
 from waremill.settings.models import VARIABLES, VENDORS
 from waremill.settings.table import SETTINGS, Setting
 from waremill.settings.workspace import find_workspace, workspace_files
@@ -16,6 +16,7 @@ __all__ = [
     "VARIABLES",
     "VENDORS",
     "Limits",
+    "Server",
     "Setting",
     "Settings",
     "find_workspace",

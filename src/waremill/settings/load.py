@@ -39,13 +39,27 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """How `waremill serve` is reached and what it may reach.
+
+    `hosts` are the names a request may be sent to, besides the address that is served; `https`
+    says that browsers reach it through a proxy that speaks it.
+    """
+
+    hosts: tuple[str, ...] = ()
+    https: bool = False
+    allow_private_webhooks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A workspace's settings.
 
     `per_usd` units of `currency` are one US dollar; `prices` is by a model's `use`; `database` is
     an SQLAlchemy URL; `models_folder` keeps embedded models' files (None: a folder of the user's
-    own); `hub` is the model hub's address where another one is set. Keys, and URLs that may hold a
-    password, are not in the `repr`.
+    own); `hub` is the model hub's address where another one is set; `approvals` says whether a
+    second person approves what is changed in the console (None: where there are accounts). Keys,
+    and URLs that may hold a password, are not in the `repr`.
     """
 
     root: Path
@@ -55,9 +69,11 @@ class Settings:
     models: Mapping[str, Model]
     prices: Mapping[str, Price]
     limits: Limits
+    server: Server
     database: str = field(repr=False)
     models_folder: Path | None
     hub: str | None
+    approvals: bool | None
     _missing: Mapping[str, tuple[str, ...]] = field(repr=False)
     _environment: Mapping[str, str] = field(repr=False, compare=False)
 
@@ -120,9 +136,11 @@ def load_settings(
         models=models,
         prices=prices,
         limits=Limits(**document.values("limits")),
+        server=Server(**document.values("server")),
         database=_database(document, variables),
         models_folder=_folder(variables.get("WAREMILL_MODELS")),
         hub=variables.get("HF_ENDPOINT"),
+        approvals=document.values("review").get("approvals"),
         _missing=missing,
         _environment=variables,
     )

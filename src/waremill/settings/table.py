@@ -48,6 +48,14 @@ def _stops(value: Any) -> tuple[str, ...]:
     return tuple(values)  # white space matters here: "\n" is a usual stop
 
 
+def _hosts(value: Any) -> tuple[str, ...]:
+    hosts = tuple(one.lower() for one in _texts(value))
+    for host in hosts:
+        if not re.fullmatch(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", host):
+            raise ValueError("must hold host names such as shop.example or shop.example:8750")
+    return hosts
+
+
 def _number(
     low: float = -math.inf, high: float = math.inf, *, above: bool = False
 ) -> Callable[[Any], float]:
@@ -63,6 +71,12 @@ def _number(
         return float(value)
 
     return read
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
 
 
 def _whole(low: int | None = None) -> Callable[[Any], int]:
@@ -194,6 +208,20 @@ SETTINGS: Mapping[str, Setting] = {
     "limits.concurrency": Setting(_whole(1), "Items worked on at once by one process.", "64"),
     "limits.asks_again": Setting(
         _whole(), "How often an invalid answer is asked for again before review.", "2"
+    ),
+    "review.approvals": Setting(
+        _truth,
+        "Whether what is changed in the console waits for a second person's approval.",
+        "true where there are accounts",
+    ),
+    "server.hosts": Setting(
+        _hosts, "Names the server is reached by, besides its address, as shop.example:8750.", "none"
+    ),
+    "server.https": Setting(
+        _truth, "Whether browsers reach the server over https, through a proxy.", "false"
+    ),
+    "server.allow_private_webhooks": Setting(
+        _truth, "Whether webhooks may go to private and loopback addresses.", "false"
     ),
     "prices.USE": Setting(
         _price_table, "Price of a model by its `use`, for all aliases; as `price` below.", "known"

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from waremill import checks
 from waremill.checks import Draft
-from waremill.domain import Chat, Finding, Item, Target, category_of, is_missing
+from waremill.domain import Chat, Finding, Item, Target, category_of
 from waremill.errors import ConfigError, Refused, Where
 from waremill.pipeline import BoundStep, Context, StepSettings
+from waremill.rules.channel import FieldRule
 from waremill.rules.document import suggestion
 from waremill.steps import Kit
-from waremill.templates import Extras, Prompt, Template, load_template
+from waremill.templates import Extras, Prompt, Template, load_template, render_prompt
 from waremill.templates.lint import NO_KNOWLEDGE
 from waremill.templates.values import write_value
+
+_NO_LIMITS: Mapping[str, FieldRule] = {}
 
 
 def make(step: StepSettings, kit: Kit) -> BoundStep:
@@ -73,17 +77,14 @@ class Generation:
         )
         tags = {tag for term in kit.rules.glossary.terms for tag in term.translations}
         self._languages = {tag.partition("-")[0] for tag in tags}
+        self._limits = lru_cache(maxsize=1024)(self._limits_of)
 
     async def generate(self, item: Item, ctx: Context) -> dict[str, Any]:
         """Make the template's fields for one item."""
         values, target = self._view(item)
+        extras = self._extras(item, values, target)
         best: tuple[tuple[bool, int], dict[str, Any], list[Finding]] | None = None
-        feedback: tuple[Finding, ...] = ()
-        previous: str | None = None
         for ask in range(self._kit.asks):
-            extras = Extras(
-                key=item.product.key, feedback=feedback, previous=previous, attempt=max(ask, 1)
-            )
             prompt = self._render(values, target, ctx.params, extras)
             if prompt.skipped:
                 return {}
@@ -101,7 +102,9 @@ class Generation:
                 best = (rank, fields, findings)
             if not errors:
                 break
-            feedback, previous = tuple(errors), answer.response.text
+            extras = replace(
+                extras, feedback=errors, previous=answer.response.text, attempt=ask + 1
+            )
         assert best is not None, "asks is at least 1"
         ctx.report(item, best[2])
         return best[1]
@@ -109,7 +112,7 @@ class Generation:
     def preview(self, item: Item, params: Mapping[str, Any]) -> Chat | None:
         """Give the first request an item would send; None when nothing is left to write."""
         values, target = self._view(item)
-        prompt = self._render(values, target, params, Extras(key=item.product.key))
+        prompt = self._render(values, target, params, self._extras(item, values, target))
         return None if prompt.skipped else _chat(prompt)
 
     def _view(self, item: Item) -> tuple[Mapping[str, Any], Target | None]:
@@ -125,19 +128,21 @@ class Generation:
         params: Mapping[str, Any],
         extras: Extras,
     ) -> Prompt:
-        template, rules = self._template, self._kit.rules
-        present = {
-            name: values[name] for name in template.fields if not is_missing(values.get(name))
-        }
-        category = category_of(values)
-        channel = rules.channels.get(target.channel) if target and target.channel else None
-        limits = {}
-        if channel is not None:
-            for name in template.fields:
-                if (rule := channel.rule(name, category)) is not None:
-                    limits[name] = rule
-        extras = replace(extras, glossary=self._terms(values, target), channel=limits)
-        return template.render(values, target, params, present=present, extras=extras)
+        return render_prompt(self._template, values, target, params, values, extras)
+
+    def _extras(self, item: Item, values: Mapping[str, Any], target: Target | None) -> Extras:
+        """Give what the prompt holds besides the product: terms and the channel's limits."""
+        limits = _NO_LIMITS
+        if target is not None and target.channel is not None:
+            limits = self._limits(target.channel, category_of(values))
+        return Extras(item.product.key, glossary=self._terms(values, target), channel=limits)
+
+    def _limits_of(self, channel: str, category: str | None) -> Mapping[str, FieldRule]:
+        shop = self._kit.rules.channels.get(channel)
+        if shop is None:
+            return _NO_LIMITS
+        rules = {name: shop.rule(name, category) for name in self._template.fields}
+        return {name: rule for name, rule in rules.items() if rule is not None}
 
     def _terms(
         self, values: Mapping[str, Any], target: Target | None

@@ -8,12 +8,14 @@ SQLAlchemy's; this file knows no table and opens no transaction.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table
+from sqlalchemy.exc import DBAPIError
 
 PARAMETERS = 5_000
 """Most parameters of a statement; SQLite takes 32,766 since 3.32."""
@@ -24,35 +26,35 @@ Values = tuple[Any, ...]
 class BulkInsert:
     """Inserts rows whose values come in the order of `columns`.
 
-    A row whose `key` is there already is left out (`ignore`), or overwrites the other columns
-    (`replace`).
+    A row whose `key` is there already is left out (`ignore`), overwrites the other columns
+    (`replace`), or is added to them (`add`).
     """
 
     table: Table
     columns: tuple[str, ...]
     key: tuple[str, ...] = ()
-    known: Literal["ignore", "replace"] = "ignore"
+    known: Literal["ignore", "replace", "add"] = "ignore"
     _written: dict[tuple[str, int], str] = field(default_factory=dict, repr=False, compare=False)
 
     def run(self, conn: Connection, rows: Sequence[Values]) -> None:
-        """Insert rows; no two may share a key where `known` is `replace`."""
+        """Insert rows; no two may share a key unless `known` is `ignore`."""
         _run(self, conn, rows)
 
     def write(self, conn: Connection, count: int) -> str:
         """Write the statement for so many rows."""
         quote = conn.dialect.identifier_preparer
         names = [quote.quote(name) for name in self.columns]
-        text = (
-            f"INSERT INTO {quote.format_table(self.table)} ({', '.join(names)}) "
-            f"VALUES {_places(conn, len(names), count)}"
-        )
+        table = quote.format_table(self.table)
+        text = f"INSERT INTO {table} ({', '.join(names)}) VALUES {_places(conn, len(names), count)}"
         if not self.key:
             return text
         text += f" ON CONFLICT ({', '.join(map(quote.quote, self.key))}) DO "
-        rest = [name for name in map(quote.quote, self.columns) if name not in self.key]
         if self.known == "ignore":
             return text + "NOTHING"
-        return text + "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in rest)
+        old = f"{table}.{{0}} + " if self.known == "add" else ""
+        change = "{0} = " + old + "excluded.{0}"
+        rest = [quote.quote(name) for name in self.columns if name not in self.key]
+        return text + "UPDATE SET " + ", ".join(map(change.format, rest))
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,18 @@ def _run(statement: BulkInsert | BulkUpdate, conn: Connection, rows: Sequence[Va
     if not _takes_many(conn):
         conn.exec_driver_sql(_text(statement, conn, 1), list(rows))
         return
+    # The driver's own cursor: what SQLAlchemy does around a statement costs as much as ten rows.
+    cursor = conn.connection.cursor()
     start = 0
-    for size in _sizes(len(rows), len(rows[0])):
-        flat = tuple(chain.from_iterable(rows[start : start + size]))
-        conn.exec_driver_sql(_text(statement, conn, size), flat)
-        start += size
+    try:
+        for size in _sizes(len(rows), len(rows[0])):
+            flat = tuple(chain.from_iterable(rows[start : start + size]))
+            cursor.execute(_text(statement, conn, size), flat)
+            start += size
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(None, None, error, sqlite3.Error) from error
+    finally:
+        cursor.close()
 
 
 def _takes_many(conn: Connection) -> bool:

@@ -5,7 +5,6 @@ An item is linked instead of planned anew when its fingerprint and versions were
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,10 +30,10 @@ from waremill.store.runs import Run
 from waremill.store.tables import (
     AnyRow,
     dumps,
+    findings,
     items,
     product_versions,
     products,
-    reviews,
     runs,
 )
 
@@ -95,6 +94,30 @@ def insert_items(
         insert(items).from_select(columns, query), execution_options={"preserve_rowcount": True}
     )
     return int(written.rowcount)
+
+
+def link_findings(conn: Connection, run_id: int) -> None:
+    """Let a planned run's linked items be found by the findings of the items they take over."""
+    worked = select(items.c.id).where(items.c.run_id == run_id).limit(1)
+    if not any(
+        conn.execute(worked.where(other)).first()
+        for other in (items.c.state < "pending", items.c.state > "pending")
+    ):
+        return
+    own, source = items.alias("own"), items.alias("source")
+    linked = (
+        select(source.c.run_id)
+        .join(own, own.c.source_id == source.c.id)
+        .where(own.c.run_id == run_id)
+        .distinct()
+    )
+    query = (
+        select(literal(run_id), findings.c.rule, own.c.id, findings.c.field)
+        .join(own, (own.c.source_id == findings.c.item_id) & (own.c.run_id == run_id))
+        .where(findings.c.run_id.in_(list(conn.execute(linked).scalars())))
+    )
+    columns = (findings.c.run_id, findings.c.rule, findings.c.item_id, findings.c.field)
+    conn.execute(insert(findings).from_select(columns, query))
 
 
 def _listed(conn: Connection, numbers: Sequence[int]) -> Any:
@@ -182,21 +205,21 @@ def pending_page(conn: Connection, run: Run, after: int, size: int) -> list[Item
 
 
 def _as_item(conn: Connection, row: AnyRow, take: int) -> Item:
-    attributes = row.attributes
-    if row.version != row.product_version:
-        attributes = _pinned(conn, row.product_id, row.product_version)
+    # Unpacked at once: looking columns up by name would cost more than the query.
+    (
+        item_id, target, pinned, group_pinned,
+        product_id, key, version, attributes, position,
+        group_id, group_key, group_version, merged,
+    ) = row  # fmt: skip
+    if version != pinned:
+        attributes = _pinned(conn, product_id, pinned)
     group = None
-    if row.group_id is not None:
-        merged = row.group_attributes
-        if row.group_now != row.group_version:
-            merged = _pinned(conn, row.group_id, row.group_version)
-        group = Product(row.group_id, row.group_key, merged, row.group_version)
-    product = Product(
-        row.product_id, row.key, attributes, row.product_version,
-        None if group is None else group.key, row.position,
-    )  # fmt: skip
-    target = Target.parse(row.target) if row.target else None
-    return Item(row.id, product, target, {}, take, group)
+    if group_id is not None:
+        if group_version != group_pinned:
+            merged = _pinned(conn, group_id, group_pinned)
+        group = Product(group_id, group_key, merged, group_pinned)
+    product = Product(product_id, key, attributes, pinned, group_key, position)
+    return Item(item_id, product, Target.parse(target) if target else None, {}, take, group)
 
 
 def _pinned(conn: Connection, product_id: int, version: int) -> Mapping[str, Any]:
@@ -221,25 +244,4 @@ def retry_failed(conn: Connection, run_id: int) -> int:
         .where(items.c.run_id == run_id, items.c.state == "failed")
         .values(state="pending", error=None, findings=0)
     )
-    return int(changed.rowcount)
-
-
-def accept_where(conn: Connection, run: Run, condition: ColumnElement[bool], rule: str) -> int:
-    """Accept finished items a rule picks, with a review row for each; give how many.
-
-    `condition` may name columns of `items` and of `products`.
-    """
-    picked = (
-        select(items.c.id)
-        .join(products, products.c.id == items.c.product_id)
-        .where(items.c.run_id == run.id, items.c.state.in_(("ready", "review")), condition)
-    )
-    chosen = picked.subquery()
-    conn.execute(
-        insert(reviews).from_select(
-            ["item_id", "verdict", "rule", "created_at"],
-            select(chosen.c.id, literal("accept"), literal(rule), literal(time.time())),
-        )
-    )
-    changed = conn.execute(update(items).where(items.c.id.in_(picked)).values(state="accepted"))
     return int(changed.rowcount)

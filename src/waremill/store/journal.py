@@ -11,11 +11,10 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import add, itemgetter
+from operator import itemgetter
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Table, bindparam, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, bindparam, text, update
 
 from waremill.domain import Finding
 from waremill.errors import Conflict
@@ -63,7 +62,10 @@ _NAMES = tuple(Writes.__dataclass_fields__)
 
 
 class Journal:
-    """The store as a working run sees it."""
+    """The store as a working run sees it.
+
+    `find`, `put` and `committed` give futures, to be awaited: a coroutine more a call would cost.
+    """
 
     def __init__(self, database: Database, run: Run) -> None:
         self._database = database
@@ -75,14 +77,13 @@ class Journal:
         self._pump: asyncio.Task[None] | None = None
         self.lost: BaseException | None = None
 
-    async def find(self, digest: bytes) -> Record | None:
+    def find(self, digest: bytes) -> asyncio.Future[Record | None]:
         """Look an answer up by its request's hash; None when nobody has asked yet."""
         waiting = self._find.get(digest)
         if waiting is None:
-            waiting = asyncio.get_running_loop().create_future()
-            self._find[digest] = waiting
+            waiting = self._find[digest] = asyncio.get_running_loop().create_future()
             self._start()
-        return await waiting
+        return waiting
 
     def add(self, kind: str, rows: Iterable[Record]) -> None:
         """Add rows to the next commit without waiting for it."""
@@ -91,19 +92,19 @@ class Journal:
         before.extend(rows)
         self._count += len(before) - size
 
-    async def put(self, kind: str, rows: Iterable[Record]) -> None:
+    def put(self, kind: str, rows: Iterable[Record]) -> asyncio.Future[None]:
         """Add rows and return when they are committed."""
         self.add(kind, rows)
-        await self.committed()
+        return self.committed()
 
-    async def committed(self) -> None:
+    def committed(self) -> asyncio.Future[None]:
         """Return when everything added so far is committed."""
         if self.lost is not None:
             raise self.lost
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._start()
-        await waiter
+        return waiter
 
     @property
     def backlog(self) -> int:
@@ -174,7 +175,7 @@ def _insert(
     table: Table,
     names: str,
     key: tuple[str, ...] = (),
-    known: Literal["ignore", "replace"] = "ignore",
+    known: Literal["ignore", "replace", "add"] = "ignore",
 ) -> tuple[BulkInsert, _Getter]:
     columns = tuple(names.split())
     return BulkInsert(table, columns, key, known), itemgetter(*columns)
@@ -222,21 +223,13 @@ _CURRENT = BulkInsert(
 )
 _FOUND = tuple(_ANSWER.split())
 _SUMMED_BY = ("run_id", "model", "target", "day")
-_SUMMED = (
-    "calls", "failed", "unpriced", "input", "cached", "output", "reasoning", "paid", "list_cost",
-)  # fmt: skip
+_ANSWERED = frozenset(("complete", "truncated", "refused"))
+_TOKENS = ("input", "cached", "output", "reasoning")
+_SUMMED = ("calls", "failed", "unpriced", *_TOKENS, "paid", "list_cost")
 
-
-def _adding(insert: Callable[[Table], Any]) -> Any:
-    """Write the statement that adds a row's sums to what is there under its key."""
-    statement = insert(spend)
-    return statement.on_conflict_do_update(
-        index_elements=list(_SUMMED_BY),
-        set_={name: spend.c[name] + statement.excluded[name] for name in _SUMMED},
-    )
-
-
-_ADD_SPEND = {"sqlite": _adding(sqlite.insert), "postgresql": _adding(postgresql.insert)}
+_SPEND = BulkInsert(spend, (*_SUMMED_BY, *_SUMMED), _SUMMED_BY, "add")
+_DAY = 86_400
+"""Seconds; days begin at midnight UTC."""
 
 
 def _find(conn: Connection, digests: list[bytes]) -> dict[bytes, Record]:
@@ -277,24 +270,26 @@ def _insert_results(conn: Connection, rows: list[Record]) -> None:
 
 def add_spend(conn: Connection, rows: Iterable[Record]) -> None:
     """Add calls to the ledger's sums by run, model, target and day (UTC)."""
-    sums: dict[tuple[int, str, str, str], list[int]] = {}
+    groups: dict[tuple[int, str, str, int], list[Record]] = {}
     for row in rows:
-        day = time.strftime("%Y-%m-%d", time.gmtime(row["started_at"]))
-        own = sums.setdefault((row["run_id"], row["model"], row["target"], day), [0] * len(_SUMMED))
-        paid, complete = row["paid"], row["outcome"] in ("complete", "truncated", "refused")
-        one = (1, not complete, complete and paid is None, row["input"], row["cached"],
-               row["output"], row["reasoning"], paid or 0, row["list_cost"] or 0)  # fmt: skip
-        own[:] = map(add, own, one)
-    columns = (*_SUMMED_BY, *_SUMMED)
-    for key in sorted(sums):  # one order, so that two writers never wait for each other
-        row = dict(zip(columns, (*key, *sums[key]), strict=True))
-        conn.execute(_ADD_SPEND[conn.dialect.name], row)
+        key = (row["run_id"], row["model"], row["target"], int(row["started_at"] // _DAY))
+        groups.setdefault(key, []).append(row)
+    made = []
+    for key in sorted(groups):  # one order, so that two writers never wait for each other
+        own = groups[key]
+        whole = [row["paid"] for row in own if row["outcome"] in _ANSWERED]
+        day = time.strftime("%Y-%m-%d", time.gmtime(key[3] * _DAY))
+        tokens = (sum(map(itemgetter(name), own)) for name in _TOKENS)
+        money = (sum(row[name] or 0 for row in own) for name in ("paid", "list_cost"))
+        counts = (len(own), len(own) - len(whole), whole.count(None))
+        made.append((*key[:3], day, *counts, *tokens, *money))
+    _SPEND.run(conn, made)
 
 
 def allocate(conn: Connection, table: Table, count: int) -> Iterable[int]:
     """Reserve row ids inside a write transaction."""
     if conn.dialect.name == "sqlite":
-        highest = conn.execute(select(func.max(table.c.id))).scalar() or 0
+        highest = conn.exec_driver_sql(f"SELECT max(id) FROM {table.name}").scalar() or 0
         return range(highest + 1, highest + 1 + count)
     sequence = f"{table.name}_id_seq"
     return list(

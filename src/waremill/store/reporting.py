@@ -75,31 +75,47 @@ def item_page(
     finished = []
     for row in rows:
         fields: dict[str, Any] = {}
-        findings: list[dict[str, Any]] = []
+        findings: dict[str, list[dict[str, Any]]] = {}
         provenance: dict[str, Mapping[str, Any]] = {}
         by_step: dict[str, Mapping[str, Any]] = {}
         for result in made.get(row.source_id or row.id, []):
             values = orjson.loads(result["values"])
             fields.update(values)
             by_step[result["step"]] = {**by_step.get(result["step"], {}), **values}
-            if result["findings"]:
-                findings += orjson.loads(result["findings"])
-            if result["provenance"]:
-                origin = {
-                    **orjson.loads(result["provenance"]),
-                    "replayed": row.source_id is not None,
-                }
+            made_how = orjson.loads(result["provenance"] or "{}")
+            if made_how:
+                origin = {**made_how, "replayed": row.source_id is not None}
                 provenance.update(dict.fromkeys(values, origin))
+            if "restores" not in made_how:  # the values of before, and so their findings
+                _follow(findings, result, values)
         finished.append(
             FinishedItem(
                 row.id, row.key, row.target, row.state,
-                pinned.get((row.product_id, row.product_version), row.attributes), fields, findings,
+                pinned.get((row.product_id, row.product_version), row.attributes), fields,
+                [one for some in findings.values() for one in some],
                 row.list_cost, row.paid, row.latency,
                 orjson.loads(row.error) if row.error else None,
                 provenance, by_step, row.product_id,
             )
         )  # fmt: skip
     return finished
+
+
+def _follow(
+    findings: dict[str, list[dict[str, Any]]], result: Mapping[str, Any], values: Mapping[str, Any]
+) -> None:
+    """Move an item's findings, by step, on to one more result.
+
+    A person's result has all findings of its step, and ends those about its fields elsewhere.
+    """
+    some = orjson.loads(result["findings"]) if result["findings"] else None
+    if result["origin"] != "human":
+        findings.setdefault(result["step"], []).extend(some or ())
+        return
+    for step, known in findings.items():
+        findings[step] = [one for one in known if one["field"] not in values]
+    if some is not None:
+        findings[result["step"]] = some
 
 
 def _pinned(conn: Connection, rows: Sequence[Any]) -> dict[tuple[int, int], Mapping[str, Any]]:
@@ -121,6 +137,7 @@ def _results(conn: Connection, item_ids: Sequence[int]) -> dict[int, list[dict[s
             select(
                 results.c.item_id,
                 results.c.step,
+                results.c.origin,
                 results.c["values"],
                 results.c.findings,
                 results.c.provenance,

@@ -35,6 +35,10 @@ ALIVE_SECONDS = 20.0
 """A heartbeat older than this is a dead owner's; workers beat every 2 s."""
 
 
+GENERATE = "generate"
+"""The kind of the rows under which single products are generated; they are never listed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run's row. `plan` is its frozen JSON: selection, targets, params, models, limits."""
@@ -44,7 +48,7 @@ class Run:
     kind: str
     state: str
     reason: str | None
-    catalog_id: int
+    catalog_id: int | None
     pipeline_version_id: int
     pipeline: str
     plan: Mapping[str, Any]
@@ -137,6 +141,7 @@ def list_runs(
 
 
 def _of_teams(query: Select[Any], teams: Collection[int] | None) -> Select[Any]:
+    query = query.where(runs.c.kind != GENERATE)  # nobody ordered these as a run
     return query if teams is None else query.where(runs.c.team_id.in_(teams))
 
 

@@ -134,7 +134,7 @@ runs = Table(
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text),
-    Column("catalog_id", Id, ForeignKey("catalogs.id"), nullable=False),
+    Column("catalog_id", Id, ForeignKey("catalogs.id")),
     Column("pipeline_version_id", Id, ForeignKey("pipeline_versions.id"), nullable=False),
     Column("pipeline", Text, nullable=False),
     Column("plan", Text, nullable=False),
@@ -157,6 +157,8 @@ runs = Table(
     Column("created_by", Text),
     Column("approved_by", Text),
 )
+"""Runs and trials; and rows of kind `generate`, which stand for what somebody generates one product
+at a time on one day with one pipeline: they have calls and no items, and mostly no catalogue."""
 
 items = Table(
     "items",
@@ -179,6 +181,7 @@ items = Table(
     Column("error", Text),
     Index("ix_items_run_id_id", "run_id", "id"),
     Index("ix_items_run_id_state_id", "run_id", "state", "id"),
+    Index("ix_items_product_id_run_id", "product_id", "run_id"),
     Index("ix_items_source_id_run_id", "source_id", "run_id",
           sqlite_where=text("source_id IS NOT NULL"),
           postgresql_where=text("source_id IS NOT NULL")),
@@ -306,9 +309,11 @@ reviews = Table(
     Column("by", Text),
     Column("rule", Text),
     Column("result_id", Id),
+    Column("before", Text),
     Column("created_at", Float, nullable=False),
     Index("ix_reviews_item_id", "item_id"),
 )
+"""A verdict on an item, or on one `field` of it; `before` is the item's state until then."""
 
 findings = Table(
     "findings",
@@ -378,7 +383,12 @@ lot_items = Table(
     Column("lot_id", Id, primary_key=True, autoincrement=False),
     Column("item_id", Id, primary_key=True, autoincrement=False),
     Column("verdict", Text),
-)
+    Index("ix_lot_items_drawn", "lot_id", "verdict", "item_id",
+          sqlite_where=text("verdict IS NOT NULL"),
+          postgresql_where=text("verdict IS NOT NULL")),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+"""All items of a lot; `verdict` is `drawn`, `good` or `bad` for those of its sample."""
 
 marks = Table(
     "marks",
@@ -393,7 +403,8 @@ marks = Table(
     Column("created_at", Float, nullable=False),
     Index("ix_marks_product_id_target_field", "product_id", "target", "field"),
 )
-"""What a person said of a trial's field: right, wrong or corrected; `value` is the right one."""
+"""What a person said of a trial's field: right, wrong or corrected; `value` has the value that was
+marked and the right one."""
 
 selections = Table(
     "selections",

@@ -95,6 +95,8 @@ audit = Table(
     Column("detail", Text),
     Column("address", Text),
     Index("ix_audit_team_id_id", "team_id", "id"),
+    Index("ix_audit_action_id", "action", "id"),
+    Index("ix_audit_by_id", "by", "id"),
 )
 
 owners = Table(

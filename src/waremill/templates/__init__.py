@@ -8,7 +8,7 @@ from waremill.templates.contract import Contract
 from waremill.templates.document import Problem
 from waremill.templates.examples import Example
 from waremill.templates.fields import Field, fold, means_nothing, parse_number
-from waremill.templates.layout import prompt_text
+from waremill.templates.layout import prompt_text, render_prompt
 from waremill.templates.lint import check_template
 from waremill.templates.load import load_template, template_names
 from waremill.templates.template import NO_EXTRAS, Extras, Input, Prompt, Template
@@ -30,6 +30,7 @@ __all__ = [
     "means_nothing",
     "parse_number",
     "prompt_text",
+    "render_prompt",
     "template_names",
     "write_value",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -44,7 +45,8 @@ class _TargetVariables(dict[str, Any]):
         return self.written
 
 
-def target_variables(target: Target | None) -> dict[str, Any]:
+@lru_cache(maxsize=1024)
+def target_variables(target: Target | None) -> Mapping[str, Any]:
     """Give the variables a target sets: `language` is the English name, the rest are codes."""
     if target is None:
         return dict.fromkeys(TARGET_NAMES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from waremill.domain import Finding, Message, Target, is_missing
@@ -251,7 +252,7 @@ class Template:
         one = self.few_shot
         return {"from": one.source, "top": one.top, "by": one.by, "count": len(one.all)}
 
-    @property
+    @cached_property
     def fills(self) -> bool:
         """Whether any field is written only where a product lacks it."""
         return any(one.write == "fill" for one in self.fields.values())
@@ -302,7 +303,7 @@ class Template:
                 keep(kept.categories, category, found)
             fields = found
         omitted: tuple[str, ...] = ()
-        if present:
+        if present and self.fills:
             omitted = tuple(
                 one.name
                 for one in fields

@@ -1,0 +1,134 @@
+"""What a person with poor sight or without a mouse needs, measured in the page itself."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+LEAST_CONTRAST = 4.5
+"""WCAG 2.2, success criterion 1.4.3, level AA; large text may have 3."""
+_NAMES = r"""
+() => {
+  const seen = (node) => {
+    const box = node.getBoundingClientRect();
+    return box.width > 0 && box.height > 0 && getComputedStyle(node).visibility !== "hidden" &&
+      !node.closest("[aria-hidden=true]");
+  };
+  const text = (id) => document.getElementById(id)?.textContent.trim() ?? "";
+  const name = (node) =>
+    (node.getAttribute("aria-labelledby") ?? "").split(/\s+/).map(text).join("") ||
+    node.getAttribute("aria-label")?.trim() ||
+    [...(node.labels ?? [])].map((one) => one.textContent.trim()).join("") ||
+    node.getAttribute("title")?.trim() ||
+    (/^(INPUT|SELECT|TEXTAREA)$/.test(node.tagName) ? "" : node.textContent.trim()) ||
+    [...node.querySelectorAll("[aria-label]")].map((one) => one.ariaLabel).join("");
+  const wanted = "input:not([type=hidden]), select, textarea, button, a[href], [role=button], " +
+    "[role=combobox], [role=tab], [role=checkbox], [role=radio]";
+  return [...document.querySelectorAll(wanted)]
+    .filter((node) => seen(node) && !name(node))
+    .map((node) => node.outerHTML.slice(0, 160));
+}
+"""
+_CONTRAST = r"""
+(least) => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const parse = (css) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = css;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, under) => [0, 1, 2].map((i) => top[i] * top[3] + under[i] * (1 - top[3]));
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((one) => {
+      const part = one / 255;
+      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const open = [...document.querySelectorAll(".q-dialog__inner, dialog[open]")].pop();
+  const walker = document.createTreeWalker(open ?? document.body, NodeFilter.SHOW_TEXT);
+  const poor = new Map();
+  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+    const node = text.parentElement;
+    if (!text.data.trim() || !node || node.closest("script, style, svg, [aria-hidden=true]")) continue;
+    if (node.closest(".q-icon")) continue; // drawn as letters, but no text
+    if (node.closest(":disabled, [disabled], .disabled, [aria-disabled=true]")) continue;
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    const box = range.getBoundingClientRect();
+    if (box.width < 2 || box.height < 2 || box.bottom < 0 || box.top > innerHeight) continue;
+    const style = getComputedStyle(node);
+    if (style.visibility === "hidden" || !node.checkVisibility({ opacityProperty: true })) continue;
+    const grounds = [];
+    let opacity = 1;
+    for (let up = node; up; up = up.parentElement) {
+      const own = getComputedStyle(up);
+      opacity *= Number(own.opacity);
+      const colour = parse(own.backgroundColor);
+      if (colour[3]) grounds.push(colour);
+      if (colour[3] === 1) break;
+    }
+    const ground = grounds.reverse().reduce((under, top) => over(top, under), [255, 255, 255]);
+    const ink = parse(style.color);
+    const shown = over([ink[0], ink[1], ink[2], ink[3] * opacity], ground);
+    const [high, low] = [light(shown), light(ground)].sort((a, b) => b - a);
+    const ratio = (high + 0.05) / (low + 0.05);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    if (ratio < (large ? 3 : least)) {
+      poor.set(`${style.color} on ${ground.map(Math.round)}`,
+        `${ratio.toFixed(2)}: “${text.data.trim().slice(0, 40)}” .${node.className}`);
+    }
+  }
+  return [...poor].map(([colours, what]) => `${what} (${colours})`);
+}
+"""
+_LOOK = r"""
+() => {
+  const node = document.activeElement;
+  if (!node || node === document.body) return null;
+  const looks = [];
+  for (let up = node, steps = 0; up && steps < 6; up = up.parentElement, steps++) {
+    for (const part of [null, "::before", "::after"]) {
+      const own = getComputedStyle(up, part);
+      looks.push([own.outlineStyle, own.outlineWidth, own.outlineColor, own.boxShadow,
+        own.borderTopColor, own.borderTopWidth, own.backgroundColor, own.content].join("|"));
+    }
+  }
+  return looks.join("\n");
+}
+"""
+
+
+def nameless(page: Page) -> list[str]:
+    """Give the controls in sight that say nothing to a screen reader."""
+    found: list[str] = page.evaluate(_NAMES)
+    return found
+
+
+def pale(page: Page) -> list[str]:
+    """Give the texts in sight whose contrast is too low, one for each pair of colours."""
+    found: list[str] = page.evaluate(_CONTRAST, LEAST_CONTRAST)
+    return found
+
+
+def unmarked(page: Page, stops: int) -> list[str]:
+    """Walk with Tab; give the controls that look the same with the focus as without it."""
+    same = []
+    for _ in range(stops):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(_LOOK)
+        if focused is None:
+            continue
+        node = page.evaluate_handle("() => document.activeElement")
+        page.evaluate("(node) => { window.looked = node; node.blur(); }", node)
+        without = page.evaluate(
+            f"(node) => {{ const read = {_LOOK.replace('document.activeElement', 'node')};"
+            "return read(); }",
+            node,
+        )
+        if focused == without:
+            same.append(page.evaluate("(node) => node.outerHTML.slice(0, 160)", node))
+        page.evaluate("(node) => node.focus({ focusVisible: true })", node)
+    return same

@@ -1,0 +1,94 @@
+"""The API about products, uploads and imports."""
+
+from __future__ import annotations
+
+from tests.web.shops import PRODUCTS, Shop, keeps, shop, stocked, vendor_url
+
+__all__ = ["shop", "stocked", "vendor_url"]
+
+CATALOG = "/v1/catalogs/perfumes"
+
+
+async def test_pages_of_products_follow_each_other_without_gaps(shop: Shop) -> None:
+    keys, cursor = [], None
+    while True:
+        params = {"size": "7", **({"cursor": cursor} if cursor else {})}
+        page = await shop.ask("GET", f"{CATALOG}/products", params=params)
+        keys += [row["key"] for row in page["rows"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert keys == [f"P{n:04}" for n in range(PRODUCTS)]
+
+
+async def test_a_selection_is_counted_and_paged_by_its_where(shop: Shop) -> None:
+    where = {"where": "brand = 'House 3'"}
+    counted = await shop.ask("GET", f"{CATALOG}/count", params=where)
+    page = await shop.ask("GET", f"{CATALOG}/products", params=where)
+    assert counted["count"] == len(page["rows"]) == 4
+    assert {row["attributes"]["brand"] for row in page["rows"]} == {"House 3"}
+
+
+async def test_a_bad_selection_is_one_sentence_and_no_traceback(shop: Shop) -> None:
+    problem = await shop.ask(
+        "GET", f"{CATALOG}/products", params={"where": "brnd = 'x'"}, status=422
+    )
+    assert "brnd" in problem["detail"]
+    assert problem["type"] == "urn:waremill:selection-error" or problem["title"]
+    assert "Traceback" not in str(problem)
+
+
+async def test_a_product_is_found_by_its_key(shop: Shop) -> None:
+    found = await shop.ask("GET", f"{CATALOG}/products/P0003")
+    assert found["attributes"]["name"] == "Eau number 3"
+    missing = await shop.ask("GET", f"{CATALOG}/products/none/such", status=404)
+    assert missing["type"] == "urn:waremill:not-found"
+
+
+async def test_facets_and_completeness_are_told(shop: Shop) -> None:
+    facets = await shop.ask("GET", f"{CATALOG}/facets")
+    brand = next(one for one in facets if one["column"] == "brand")
+    assert sum(count for _, count in brand["values"]) == PRODUCTS
+    assert isinstance(await shop.ask("GET", f"{CATALOG}/completeness"), list)
+
+
+async def test_a_selection_is_changed_only_as_it_was_seen(shop: Shop) -> None:
+    path = f"{CATALOG}/selections/third house"
+    body = {"where": "brand = 'House 3'"}
+    made = await shop.client.put(path, json=body, headers={"If-None-Match": "*"})
+    assert made.status_code == 200
+    etag = made.headers["etag"]
+    await shop.ask("PUT", path, body, headers={"If-None-Match": "*"}, status=412)
+    await shop.ask("PUT", path, body, status=428)
+    body = {"where": "brand = 'House 4'"}
+    await shop.ask("PUT", path, body, headers={"If-Match": etag})
+    await shop.ask("PUT", path, body, headers={"If-Match": etag}, status=412)
+    assert (await shop.ask("GET", path))["where"] == "brand = 'House 4'"
+    await shop.ask("DELETE", path, status=204)
+    await shop.ask("GET", path, status=404)
+
+
+async def test_a_file_is_sent_then_imported_by_its_key(shop: Shop) -> None:
+    content = b"sku,name\nP0001,Eau neuve\nN1,New\n,Without a key\n"
+    files = {"file": ("../../more.csv", content, "text/csv")}
+    upload = await shop.ask("POST", "/v1/uploads", files=files, status=201)
+    assert upload["name"] == "more.csv" and upload["size"] == len(content)
+    body = {"upload": upload["id"], "catalog": "perfumes", "key": "sku"}
+    done = await shop.ask("POST", "/v1/imports", body, status=201)
+    keeps("import", done)
+    assert (done["new"], done["changed"], done["problems"]) == (1, 1, 1)
+    await shop.ask("DELETE", f"/v1/uploads/{upload['id']}", status=204)
+    await shop.ask("POST", "/v1/imports", body, status=404)
+
+
+async def test_no_path_of_the_server_is_read(shop: Shop) -> None:
+    for name in ("../../waremill.toml", "/etc/passwd", "x" * 22, ".." + "/" * 20):
+        body = {"upload": name, "catalog": "perfumes"}
+        problem = await shop.ask("POST", "/v1/imports", body, status=404)
+        assert "no upload" in problem["detail"]
+
+
+async def test_an_empty_file_is_refused(shop: Shop) -> None:
+    files = {"file": ("empty.csv", b"", "text/csv")}
+    problem = await shop.ask("POST", "/v1/uploads", files=files, status=422)
+    assert "empty" in problem["detail"]
