@@ -38,9 +38,10 @@ class Shell:
         self.folder = folder
         self.printed: dict[str, list[Any]] = {}
 
-    def run(self, schema: str, *arguments: str, code: int = 0) -> Any:
+    def run(self, schema: str, *arguments: str, code: int = 0, typed: str | None = None) -> Any:
         """Run one command with `--json`; give the document."""
-        done = CliRunner().invoke(cli, [*arguments, "-C", str(self.folder), "--json"])
+        command = [*arguments, "-C", str(self.folder), "--json"]
+        done = CliRunner().invoke(cli, command, input=typed)
         assert done.exit_code == code, (arguments, done.output)
         document = orjson.loads(done.stdout)
         self.printed.setdefault(schema, []).append(document)
@@ -90,7 +91,23 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
         made.run("init", "init", "--example", "perfume")
         with serving(folder) as server:
             shell.printed["serve"] = [server.document]
+        people(shell)
     return {**shell.printed, **made.printed}
+
+
+def people(shell: Shell) -> None:
+    """Print accounts, teams and tokens."""
+    shell.run("user", "user", "add", "shop", "--password-stdin", typed="correct horse\n")
+    shell.run("user", "user", "add", "ben", "--no-password", "--role", "reviewer")
+    shell.run("user", "user", "role", "ben", "none")
+    shell.run("user", "user", "disable", "ben")
+    shell.run("users", "user", "list")
+    shell.run("team", "user", "team", "perfume", "--add", "--monthly-budget", "30")
+    shell.run("teams", "user", "team")
+    shell.run("token-new", "user", "token", "add", "nightly", "--user", "shop")
+    shell.run("token", "user", "token", "revoke", "1")
+    shell.run("tokens", "user", "token", "list")
+    shell.run("error", "user", "role", "nobody", "admin", code=2)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tests.planned import item_rows, planned, stock
 from waremill.app import faceting, filtering, walking
 from waremill.app.acting import Actor
 from waremill.app.browsing import Browse, ItemFilters
-from waremill.app.run_filters import item_condition
+from waremill.app.item_filters import item_condition
 from waremill.app.workspace import Workspace
 from waremill.errors import Conflict, Forbidden, NotFound, UserError
 from waremill.store.database import Database
@@ -298,7 +298,7 @@ async def paged_items(browse: Browse, run: Run, size: int, filters: ItemFilters)
 async def test_pages_of_items_hold_what_all_filters_pick(
     workspace: Workspace, index: tuple[str, ...], few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("waremill.app.run_filters.FEW", few)
+    monkeypatch.setattr("waremill.app.item_filters.FEW", few)
     monkeypatch.setattr(filtering, "FEW", few)
     monkeypatch.setattr(walking, "FIRST_ROWS", 6)
     monkeypatch.setattr(walking, "MOST_ROWS", 25)

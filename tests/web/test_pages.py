@@ -135,6 +135,22 @@ def test_every_page_opens_without_an_error_and_asks_nobody_else(
     assert watching.wrong == []
 
 
+def test_everything_that_can_be_used_has_a_name(watching: Watching, served: Served) -> None:
+    """What a screen reader says of a button, a link or a box is never nothing."""
+    page = open_page(watching, served, "/runs")
+    run = last_run(page, served)
+    for path in (*PAGES, f"/runs/{run}?tab=items"):
+        page.goto(served.url + path)
+        page.wait_for_function("window.socket?.connected")
+        page.wait_for_timeout(600)
+        said = page.locator("body").aria_snapshot()
+        nameless = re.findall(
+            r"^\s*- (?:button|link|textbox|combobox|checkbox|img|table|tab)(?: \[.*\])?:?$",
+            said, re.MULTILINE,
+        )  # fmt: skip
+        assert nameless == [], (path, said)
+
+
 def test_the_language_is_switched_and_kept(watching: Watching, served: Served) -> None:
     page = open_page(watching, served, "/runs")
     page.get_by_role("button", name="中文").click()
@@ -245,7 +261,7 @@ def test_a_run_shows_its_figures_its_items_and_its_files(
     expect(page.get_by_role("img", name=re.compile("ready 40"))).to_be_visible()
     page.get_by_role("tab", name="Items").click()
     expect(page.get_by_text("40 items")).to_be_visible()
-    page.get_by_label("Key begins with").fill("P0007")
+    page.get_by_label("Words in key or copy").fill("P0007")
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 item", exact=True)).to_be_visible()
     with page.expect_download() as download:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from fastapi import Request
 from tests.vendor import Reply, Vendor, openai_error
 from tests.web.served import serving
-from tests.web.shops import ADDRESS, WORKED, Shop, shop, stocked, vendor_url
+from tests.web.shops import Shop, shop, stocked, vendor_url
 from tests.workspaces import PRICE, make_workspace, perfumes, waremill, write_sheet
 
 from waremill.errors import (
@@ -249,10 +250,67 @@ async def test_a_line_of_the_log_names_route_user_and_run_and_no_body(tmp_path: 
         assert word not in log
 
 
-async def test_a_hundred_clients_at_once_are_all_answered(shop: Shop) -> None:
-    import asyncio
+async def test_an_answer_nobody_waits_for_any_more_is_kept(tmp_path: Path) -> None:
+    async with Vendor(latency=1.0) as vendor:
+        folder = make_workspace(tmp_path / "shop", vendor.url)
+        with serving(folder) as server:
+            async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+                body = {"pipeline": "copy", "product": {"name": "Eau"}}
+                stream = {"Accept": "text/event-stream"}
+                with pytest.raises(httpx.ReadTimeout):
+                    await client.post("/v1/generate", json=body, headers=stream, timeout=0.5)
+                made = (await client.post("/v1/generate", json=body)).json()
+                assert (made["replayed"], made["cost"], vendor.calls) == (1, 0, 1)
 
+
+async def test_the_server_delivers_to_webhooks_while_it_serves(tmp_path: Path) -> None:
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await heard.put(head)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    folder = make_workspace(tmp_path / "shop", "http://127.0.0.1:9/v1")
+    settings = folder / "waremill.toml"
+    settings.write_text(settings.read_text() + "\n[server]\nallow_private_webhooks = true\n")
+    other = await asyncio.start_server(listen, "127.0.0.1", 0)
+    port = other.sockets[0].getsockname()[1]
+    with serving(folder) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+            body = {"url": f"http://127.0.0.1:{port}/hook"}
+            made = (await client.post("/v1/webhooks", json=body)).json()
+            assert (await client.post(f"/v1/webhooks/{made['id']}/ping")).status_code == 202
+            head = await asyncio.wait_for(heard.get(), 10)
+            assert b"Waremill-Signature: t=" in head and b"Waremill-Event: ping" in head
+    other.close()
+
+
+async def test_a_webhook_into_our_network_is_refused(shop: Shop) -> None:
+    problem = await shop.ask("POST", "/v1/webhooks", {"url": "http://127.0.0.1/"}, status=422)
+    assert "allow_private_webhooks" in problem["detail"]
+
+
+async def test_a_webhook_is_changed_only_as_it_was_seen(shop: Shop) -> None:
+    object.__setattr__(shop.workspace.settings.server, "allow_private_webhooks", True)
+    made = await shop.client.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/a"})
+    path, etag = made.headers["location"], made.headers["etag"]
+    assert made.json()["secret"].startswith("whsec_")
+    assert "secret" not in await shop.ask("GET", path)
+    await shop.ask("PATCH", path, {"active": False}, status=428)
+    changed = await shop.ask("PATCH", path, {"active": False}, headers={"If-Match": etag})
+    assert changed["active"] is False
+    await shop.ask("PATCH", path, {"active": True}, headers={"If-Match": etag}, status=412)
+    await shop.ask("POST", f"{path}/ping", status=202)
+    page = await shop.ask("GET", f"{path}/deliveries")
+    assert [row["event"] for row in page["rows"]] == ["ping"]
+    await shop.ask("DELETE", path, status=204)
+    await shop.ask("GET", path, status=404)
+
+
+async def test_a_hundred_clients_at_once_are_all_answered(shop: Shop) -> None:
     paths = ["/v1/runs", "/v1/catalogs/perfumes/products", "/v1/runs/last", "/v1/spend"]
     replies = await asyncio.gather(*(shop.client.get(paths[n % 4]) for n in range(100)))
     assert {reply.status_code for reply in replies} == {200}
-    assert ADDRESS and WORKED

@@ -22,6 +22,7 @@ from waremill.app.faceting import Completeness, Facet
 from waremill.app.filtering import choose_streams
 from waremill.app.import_preview import ImportPreview, preview_import
 from waremill.app.importing import ImportOptions
+from waremill.app.item_filters import ItemFilters, choose_item_streams
 from waremill.app.ordering import Segment, Selection
 from waremill.app.paging import (
     SIZE,
@@ -32,7 +33,6 @@ from waremill.app.paging import (
     page_size,
 )
 from waremill.app.remembering import remembered
-from waremill.app.run_filters import ItemFilters, choose_item_streams
 from waremill.app.status import money
 from waremill.app.walking import (
     PATIENCE,

@@ -1,7 +1,8 @@
-"""What of a run's items is asked for: the filters of its listings, the review desk and exports.
+"""What of a run's items a listing asks for: filters, and which index serves them.
 
 All filters must hold. They become one condition over `items` and `products`, or the streams that
-read the items through an index in the order of their ids.
+read the items through an index in the order of their ids. Unlike the review desk's, a listing's
+filters without states pick items in any state.
 """
 
 from __future__ import annotations
@@ -46,15 +47,13 @@ def item_condition(run: Run, filters: ItemFilters, dialect: Dialect) -> ColumnEl
 
     Raises UserError for a filter that is not understood.
     """
-    found = _plain(filters)
+    found: list[Condition] = [items.c.run_id == run.id, *_checked(run, filters, dialect)]
+    if states := _states(filters):
+        found.append(items.c.state.in_(states))
     rule, about = filters.get("rule") or None, filters.get("field") or None
     if rule or about:
         found.append(run_items.has_finding(run.id, rule, about))
-    if text := filters.get("text"):
-        found.append(run_items.holds_text(text))
-    if where := filters.get("where"):
-        found.append(_where(run, where, dialect))
-    return and_(items.c.run_id == run.id, *found) if found else items.c.run_id == run.id
+    return and_(*found)
 
 
 def choose_item_streams(
@@ -62,38 +61,35 @@ def choose_item_streams(
 ) -> tuple[ItemStream, ...]:
     """Give the streams that together hold what the filters pick."""
     rule, about = filters.get("rule") or None, filters.get("field") or None
-    states, text = _states(filters), filters.get("text")
-    checked = [items.c.target == filters["target"]] if filters.get("target") else []
-    if where := filters.get("where"):
-        checked.append(_where(run, where, dialect))
-    chosen = _few_products(conn, catalog, filters, dialect)
-    if text:
-        checked.append(run_items.holds_text(text))
-    joined = bool(where or text)
-    by_state = items.c.state.in_(states)
-    if chosen:
-        checked += [by_state] if states else []
-        if rule or about:
-            checked.append(run_items.has_finding(run.id, rule, about))
-        return (ItemStream(run.id, chosen=chosen, where=_all(checked), joined=joined),)
+    states = _states(filters)
+    checked = _checked(run, filters, dialect)
+    joined = bool(filters.get("where") or filters.get("text"))
+    by_state = [items.c.state.in_(states)] if states else []
+    if chosen := _few_products(conn, catalog, filters, dialect):
+        found = [run_items.has_finding(run.id, rule, about)] if rule or about else []
+        rest = _all([*checked, *by_state, *found])
+        return (ItemStream(run.id, chosen=chosen, where=rest, joined=joined),)
     if rule is None and about is None:
         rest = _all(checked)
         return tuple(
             ItemStream(run.id, state=one, where=rest, joined=joined) for one in states or (None,)
         )
-    rest = _all([*checked, by_state] if states else checked)
+    rest = _all([*checked, *by_state])
     rules = [rule] if rule is not None else run_items.rules_of(conn, run.id)
     return tuple(
         ItemStream(run.id, rule=one, field=about, where=rest, joined=joined) for one in rules
     )
 
 
-def _plain(filters: ItemFilters) -> list[Condition]:
+def _checked(run: Run, filters: ItemFilters, dialect: Dialect) -> list[Condition]:
+    """Give the conditions that no index answers in the order of ids."""
     found: list[Condition] = []
-    if states := _states(filters):
-        found.append(items.c.state.in_(states))
     if target := filters.get("target"):
         found.append(items.c.target == target)
+    if where := (filters.get("where") or "").strip():
+        found.append(review_condition(where, tuple(run.plan["columns"]), dialect))
+    if text := filters.get("text"):
+        found.append(run_items.holds_text(text))
     return found
 
 
@@ -106,10 +102,6 @@ def _states(filters: ItemFilters) -> tuple[str, ...]:
     return states
 
 
-def _where(run: Run, where: str, dialect: Dialect) -> Condition:
-    return review_condition(where, tuple(run.plan["columns"]), dialect)
-
-
 def _all(conditions: Sequence[Condition]) -> Condition | None:
     return and_(*conditions) if conditions else None
 
@@ -118,9 +110,8 @@ def _few_products(
     conn: Connection, catalog: Catalog, filters: ItemFilters, dialect: Dialect
 ) -> tuple[Condition, ...]:
     """Give what picks a few products whose items are looked up one by one, if a filter does."""
-    if not (where := filters.get("where")):
-        return ()
-    term = best_term(conn, catalog, dialect, where)
+    where = (filters.get("where") or "").strip()
+    term = best_term(conn, catalog, dialect, where) if where else None
     if term is None:
         return ()
     chosen = tuple(one for way in term.ways(dialect) for one in run_items.within(catalog.id, way))

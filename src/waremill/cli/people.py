@@ -1,4 +1,4 @@
-"""The command group `waremill user`: accounts, teams, roles and API tokens."""
+"""Users, teams, roles and API tokens, as the command group `user`."""
 
 from __future__ import annotations
 

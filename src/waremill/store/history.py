@@ -30,6 +30,7 @@ def past_calls(conn: Connection, pipeline: str, step: str, model: str) -> Past |
         select(calls)
         .join(runs, runs.c.id == calls.c.run_id)
         .where(runs.c.pipeline == pipeline, calls.c.step == step, calls.c.model == model,
+               calls.c.item_id != 0,  # a playground's: which calls were one item's is not known
                calls.c.outcome.in_(("complete", "truncated")))
         .order_by(calls.c.id.desc())
         .limit(RECENT)

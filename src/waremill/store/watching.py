@@ -40,9 +40,9 @@ def pace(conn: Connection, run_id: int, parts: int) -> list[tuple[float, float, 
     if first is None:
         return []
     width = max((last - first) / parts, 1.0)
-    part = cast((calls.c.started_at - first) / width - 0.5, Integer)
-    if conn.dialect.name == "sqlite":  # there a cast cuts off, on PostgreSQL it rounds
-        part = cast((calls.c.started_at - first) / width, Integer)
+    place = (calls.c.started_at - first) / width
+    # SQLite's cast cuts off, and it may have no floor; PostgreSQL's cast rounds.
+    part = cast(place if conn.dialect.name == "sqlite" else func.floor(place), Integer)
     query = (
         select(part.label("part"), func.count(), func.sum(calls.c.paid))
         .where(calls.c.run_id == run_id)
@@ -50,6 +50,6 @@ def pace(conn: Connection, run_id: int, parts: int) -> list[tuple[float, float, 
         .order_by("part")
     )
     return [
-        (first + width * max(place, 0), width, int(count), int(paid or 0))
-        for place, count, paid in conn.execute(query)
+        (first + width * number, width, int(count), int(paid or 0))
+        for number, count, paid in conn.execute(query)
     ]

@@ -50,7 +50,7 @@ def test_a_sheet_becomes_reviewed_copy(
 def complaints_of(served: Served) -> list[str]:
     """Give the lines of the server's log that speak of an error, and what follows them."""
     lines = served.log.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if '"level":"info"' not in line]
+    return [line for line in lines if line.startswith("{") and '"level":"info"' not in line]
 
 
 def bring_in(story: Story) -> None:

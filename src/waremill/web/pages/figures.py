@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from waremill.web.strings import Language
@@ -22,10 +23,9 @@ def amount(value: float | None, currency: str) -> str:
     size = abs(value)
     if size == 0 or size >= 1:
         return f"{value:,.2f} {currency}"
-    digits = 2
-    while digits < 9 and size * 10 ** (digits - 1) < 1:
-        digits += 1
-    return f"{value:.{digits}f} {currency}"
+    text = format(Decimal(f"{value:.2g}"), "f")
+    whole, _, rest = text.partition(".")
+    return f"{whole}.{rest:0<2} {currency}"
 
 
 def share(value: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
@@ -97,8 +98,12 @@ def sentence(text: str) -> Element:
 
 def draw(view: View) -> Frame:
     """Draw the frame and give the places of it that a page fills."""
-    csrf = f'<meta name="waremill-csrf" content="{escape(view.csrf)}">' if view.csrf else ""
-    ui.add_head_html(f'<meta name="waremill-language" content="{view.language}">{csrf}')
+    # A route's page object serves everybody: this viewer gets a copy that speaks the language.
+    client = ui.context.client
+    client.page = copy(client.page)
+    client.page.language = "zh-CN" if view.language == "zh" else "en-US"
+    if view.csrf:
+        ui.add_head_html(f'<meta name="waremill-csrf" content="{escape(view.csrf)}">')
     with ui.element("div").classes("wm-frame"):
         skip = plain("a", view.t("shell.skip"), "wm-skip")
         skip.props["href"] = "#wm-main"

@@ -21,7 +21,6 @@ _PAGE = """\
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="waremill-language" content="{language}">
 <title>{title} · Waremill</title>
 <link rel="icon" href="/favicon.ico" type="image/svg+xml">
 {head}
@@ -92,7 +91,7 @@ async def _login(request: Request) -> HTMLResponse:
         for code, name in (("en", "English"), ("zh", "中文"))
     )
     html = _PAGE.format(
-        lang="zh-CN" if language == "zh" else "en", language=language, title=t("login.title"),
+        lang="zh-CN" if language == "zh" else "en", title=t("login.title"),
         head=head(), problem=problem, next=escape(safe_next(request.query_params.get("next"))),
         name_label=t("login.name"), password_label=t("login.password"), button=t("login.button"),
         language_label=t("shell.language"), languages=languages,

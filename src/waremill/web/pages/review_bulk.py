@@ -142,7 +142,7 @@ class Bulk:
         desk = await self.sitting.desk()
         found = await desk.similar(self.sitting.run, row.item_id, MOST_ALIKE)
         self._alike_shown(row)
-        rows = [row, *(self._similar(one) for one in found)]
+        rows = [replace(row, about=""), *(self._similar(one) for one in found)]
         self.grid.show(rows, self.view.t("review.likeness"))
         self.pager.show(None)
 
@@ -161,6 +161,9 @@ class Bulk:
         )  # fmt: skip
         self.banner.set_text(said)
         self._end.set_visibility(row is not None)
+        # These are about the filter, not about what is shown then.
+        self._accept_all.set_visibility(row is None)
+        self._reject_all.set_visibility(row is None)
 
     async def all_again(self) -> None:
         """Show the listing again."""
@@ -213,6 +216,8 @@ class Bulk:
     async def _judge_one(
         self, desk: ReviewDesk, row: GridRow, reason: str | None, note: str | None
     ) -> None:
+        if reason is None and row.state in ("accepted", "edited"):
+            return
         run, version = self.sitting.run, row.version
         if version is None:
             # A listing does not tell versions: what is there now must be what was listed.
@@ -249,7 +254,7 @@ class Bulk:
     async def accept_all(self) -> None:
         """Accept all that match and wait, after the number and the filter were confirmed."""
         count, filters = self.count, self.filters
-        if not count:
+        if not count or self._alike is not None:
             return
         t = self.view.t
         question = self._question("accept", count, filters) + "\n\n" + t("review.and_publish")
@@ -260,7 +265,7 @@ class Bulk:
     async def reject_all(self) -> None:
         """Reject all that match and wait, for one reason."""
         count, filters = self.count, self.filters
-        if not count:
+        if not count or self._alike is not None:
             return
         question = self._question("reject", count, filters)
         button = self.view.t("review.reject_count", count=count)
@@ -277,6 +282,8 @@ class Bulk:
 
     async def _all(self, filters: Wanted, count: int, reason: str | None, note: str | None) -> None:
         desk, run = await self.sitting.desk(), self.sitting.run
+        refused: Conflict | None = None
+        done = 0
         self._busy(True)
         try:
             if reason is None:
@@ -284,14 +291,15 @@ class Bulk:
             else:
                 done = await desk.reject_all(run, filters.asked, count, reason, note)
         except Conflict as error:
-            await self._after()
-            self.view.problem(error, self.problem)
-            return
+            refused = error
         finally:
             self._busy(False)
+        await self._after()
+        if refused is not None:
+            self.view.problem(refused, self.problem)
+            return
         key = "review.accepted_count" if reason is None else "review.rejected_count"
         self.view.say(self.view.t(key, count=done))
-        await self._after()
 
 
 def _row(one: ItemRow) -> GridRow:

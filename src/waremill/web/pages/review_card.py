@@ -70,7 +70,13 @@ def draw_card(
                     if editing:
                         _edited(view, number, one, unsaved)
                     else:
-                        _field(view, number, one, diff)
+                        _field(
+                            view,
+                            number,
+                            one,
+                            diff=diff,
+                            shared=bool(card.target) and not one.target,
+                        )
                         if unsaved != one.value:
                             _yours(view, unsaved)
             _further(view, card.findings)
@@ -109,15 +115,17 @@ def _source(view: View, card: Card) -> None:
                         plain("dd", tables.shown(card.source[name], None))
 
 
-def _field(view: View, number: int, field: CardField, diff: bool) -> None:
+def _field(view: View, number: int, field: CardField, *, diff: bool, shared: bool) -> None:
     numbered = _numbered(field.findings)
     nothing = is_missing(field.value)
     with ui.element("div").classes("rv-field-head"):
         plain("h3", field.name)
         if nothing and not (diff and field.difference):
             plain("span", view.t("review.empty"), "wm-muted")
-        for note in _about(view, field):
-            plain("span", note, "wm-muted")
+        if field.origin == "human":
+            plain("span", view.t("review.by_person", by=field.by or "—"), "wm-muted")
+        if shared:
+            plain("span", view.t("review.shared"), "wm-muted")
         count, over = _length(view, field)
         plain("span", count, "rv-over" if over else "wm-muted").style("margin-left: auto")
     compared = diff and bool(field.difference)
@@ -139,15 +147,6 @@ def _field(view: View, number: int, field: CardField, diff: bool) -> None:
     names = ", ".join(field.sources)
     line = view.t("review.from", names=names) if names else view.t("review.from_nothing")
     plain("div", line, "rv-from")
-
-
-def _about(view: View, field: CardField) -> list[str]:
-    notes = []
-    if field.origin == "human":
-        notes.append(view.t("review.by_person", by=field.by or "—"))
-    if not field.target:
-        notes.append(view.t("review.shared"))
-    return notes
 
 
 def _length(view: View, field: CardField) -> tuple[str, bool]:

@@ -37,7 +37,7 @@ class Judging(Turns):
         self.view.frame.list_keys(self.view.keys)
         self.bind("d", "review.key_diff", self.toggle_diff)
         self.bind("j", "review.key_field", lambda _: None)
-        self.bind("k", "review.key_field", lambda _: None)
+        self.bind("k", "review.key_field_before", lambda _: None)
         self.bind("i", "review.key_how", self.how)
         self.bind("Escape", "shell.key_close", self.close)
 
@@ -54,7 +54,7 @@ class Judging(Turns):
 
     def start_rejecting(self, turn: Turn) -> None:
         """Ask why an item is wrong."""
-        if self.editing or self.rejecting:
+        if self.writing:
             return
         self.rejecting = True
         self.wrong: set[str] = set()
@@ -64,7 +64,7 @@ class Judging(Turns):
 
     def close(self, _: Turn | None = None) -> None:
         """Leave the question why, or an edit."""
-        if self.rejecting or self.editing:
+        if self.writing:
             self.rejecting = self.editing = False
             self.show(anew=False)
 
@@ -216,7 +216,7 @@ class Focus(Judging):
 
     def accept(self, turn: Turn) -> None:
         """Accept the item in sight."""
-        if self.editing or self.rejecting:
+        if self.writing:
             return
         version = turn.card.version
         self._judged(turn)
@@ -238,7 +238,7 @@ class Focus(Judging):
 
     def edit(self, turn: Turn) -> None:
         """Write into the item in sight."""
-        if self.rejecting or self.editing or not turn.card.fields:
+        if self.writing or not turn.card.fields:
             return
         self.editing = True
         self.show(anew=False)
@@ -286,7 +286,7 @@ class Focus(Judging):
 
     def skip(self, turn: Turn) -> None:
         """Leave an item to later, and to others."""
-        if self.editing or self.rejecting:
+        if self.writing:
             return
         if self.past is not None:
             background_tasks.create(self.onward(), name="review: onward")
@@ -304,7 +304,7 @@ class Focus(Judging):
 
     async def undo(self) -> None:
         """Take back the last verdict of this sitting, or one's own on the item in sight."""
-        if self.editing or self.rejecting or self.was_away():
+        if self.writing or self.was_away():
             return
         turn = self.shown
         own = turn is not None and turn.card.history and turn.card.state in DECIDED
@@ -337,7 +337,7 @@ class Focus(Judging):
 
     async def back(self) -> None:
         """Show the item that was looked at before the one in sight."""
-        if self.editing or self.rejecting:
+        if self.writing:
             return
         place = len(self.trail) if self.place is None else self.place
         if not place:
@@ -347,7 +347,7 @@ class Focus(Judging):
 
     async def onward(self) -> None:
         """Show what was looked at after the item in sight, and at last the one whose turn it is."""
-        if self.place is None or self.editing or self.rejecting:
+        if self.place is None or self.writing:
             return
         if self.place + 1 >= len(self.trail):
             self.past, self.place = None, None

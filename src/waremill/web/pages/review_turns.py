@@ -114,6 +114,11 @@ class Turns:
         self._seen = event.args if isinstance(event.args, int) else None
 
     @property
+    def writing(self) -> bool:
+        """Whether an edit or a reason is being written, which must not be drawn over."""
+        return self.editing or self.rejecting
+
+    @property
     def shown(self) -> Turn | None:
         """The item in sight."""
         return self.current
@@ -280,6 +285,8 @@ class Turns:
 
     def toggle_diff(self, _: Turn | None = None) -> None:
         """Compare with what is live, or stop it."""
+        if self.writing:
+            return
         self.diff = not self.diff
         self.show(anew=False)
 
@@ -320,7 +327,7 @@ class Turns:
         except WaremillError:  # it is shown as it was; the sentence says what went wrong
             log.info("item %s could not be read again", turn.item_id)
         back = Turn(card, self.view.t("review.not_saved", why=why), draft)
-        if self.editing or self.rejecting:
+        if self.writing:
             self.ahead.insert(0, back)
             self.view.problem(self.view.t("review.not_saved_next", key=card.key, why=why))
             return
@@ -393,20 +400,21 @@ class Turns:
     def _renewed(self, turn: Turn, card: Card) -> None:
         if card.version == turn.card.version and card.holder == turn.card.holder:
             return
-        if turn in self.ahead and card.version != turn.card.version:
-            self.ahead.remove(turn)  # somebody decided it; the next fetch sees what waits
+        if turn in self.ahead:
+            # Somebody decided it, or has it in hand now; the next fetch sees what waits.
+            self.ahead.remove(turn)
             self.fill()
-            return
-        if turn is self.current:
+        elif turn is self.current:
             changed = card.version != turn.card.version
-            turn.card = card
-            if changed and not self.editing:
-                self._notice(self.view.t("review.changed_meanwhile"))
+            if not self.writing:  # what is written is of the card it was written on
+                turn.card = card
+                self._notice(self.view.t("review.changed_meanwhile") if changed else turn.notice)
 
     def _notice(self, text: str) -> None:
-        if self.current is not None and not self.editing:
+        """Say something of the item in sight, unless that would draw over what is written."""
+        if self.current is not None and not self.writing:
             self.current.notice = text
-            self.show(anew=False)
+            self.show(anew=self.current is self.shown)
 
     async def leave(self) -> None:
         """Give back what is in hand, when the page is closed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from nicegui import ui
@@ -300,7 +301,7 @@ class _RunPage:
             (t("run.model_used"), plan.get("model") or "—"),
             (t("run.limit"), plan.get("limit") or "—"),
             (t("run.params"), plan.get("params") or "—"),
-            (t("run.output"), run.output or "—"),
+            (t("run.output"), Path(run.output).name if run.output else "—"),
             (t("run.created_by"), run.created_by or "—"),
             (t("run.approved_by"), run.approved_by or "—"),
             (t("runs.created"), view.moment(run.created_at)),

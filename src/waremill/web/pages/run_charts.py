@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from collections.abc import Sequence
 
 from nicegui import ui
 from nicegui.element import Element
 
-from waremill.app.watching import Watched
+from waremill.app.watching import Part, Watched
 from waremill.web.pages import charts, serving, tables
 from waremill.web.pages.figures import NANO
 from waremill.web.pages.frame import plain
@@ -88,18 +88,12 @@ class RunCharts:
                 self._nothing(name, place, view.t("run.nothing_yet"))
             return
         settings = serving.served().settings
-        sums = accumulate(part.paid for part in pace)
-        cost = [
-            ((part.at + part.seconds) * 1000, paid / NANO * settings.per_usd)
-            for part, paid in zip(pace, sums, strict=True)
-        ]
-        cost.insert(0, (pace[0].at * 1000, 0.0))
+        cost, rate = _lines(pace, settings.per_usd)
         axis = view.t("run.cost_time", currency=settings.currency)
         self._chart(
             "cost", self._cost, charts.over_time(cost, axis, limit=seen.status.budget),
             f"{axis}: {view.money(seen.status.cost)}",
         )  # fmt: skip
-        rate = [(part.at * 1000, round(part.calls / part.seconds * 60, 1)) for part in pace]
         fastest = max(value for _, value in rate)
         self._chart(
             "rate", self._rate, charts.over_time(rate, view.t("run.rate_axis")),
@@ -205,3 +199,23 @@ def forecast_table(view: View, seen: Watched) -> None:
         "#" + t("run.final"),
     )  # fmt: skip
     tables.table(headings, rows, label=t("run.forecast"), empty=t("run.no_forecast"))
+
+
+def _lines(
+    pace: Sequence[Part], per_usd: float
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Give cost so far and calls a minute over time; in a pause there is no call and no cost."""
+    cost = [(pace[0].at * 1000, 0.0)]
+    rate: list[tuple[float, float]] = []
+    paid = 0
+    for number, part in enumerate(pace):
+        end = part.at + part.seconds
+        before = pace[number - 1] if number else None
+        if before is not None and part.at - before.at > 1.5 * before.seconds:
+            cost.append((part.at * 1000, paid / NANO * per_usd))
+            rate += [((before.at + before.seconds) * 1000, 0.0), (part.at * 1000 - 1, 0.0)]
+        paid += part.paid
+        cost.append((end * 1000, paid / NANO * per_usd))
+        if number < len(pace) - 1 or len(pace) < 3:  # the last part has only begun
+            rate.append((part.at * 1000, round(part.calls / part.seconds * 60, 1)))
+    return cost, rate

@@ -17,10 +17,10 @@ from starlette.responses import FileResponse, HTMLResponse, Response, StreamingR
 
 from waremill.app import Workspace, launching
 from waremill.app.browsing import Browse
+from waremill.app.item_filters import STATES, ItemFilters
 from waremill.app.listing import list_runs as runs_of
 from waremill.app.marking import MOST_CARDS, Marking
 from waremill.app.reporting import report_html
-from waremill.app.run_filters import STATES, ItemFilters
 from waremill.app.trial_results import kept_result
 from waremill.errors import Conflict, WaremillError
 from waremill.web.rest import problems

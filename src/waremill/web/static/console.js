@@ -4,8 +4,6 @@
   const cookie = (name, value) => {
     document.cookie = `${name}=${encodeURIComponent(value)}; path=/; max-age=31536000; samesite=lax`;
   };
-  const language = document.querySelector('meta[name="waremill-language"]');
-  if (language) document.documentElement.lang = language.content === "zh" ? "zh-CN" : "en";
   cookie("waremill_zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
 
   const typing = (node) =>

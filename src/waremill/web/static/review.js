@@ -131,6 +131,12 @@
     event.stopImmediatePropagation();
   }, true);
 
+  // What was written and not saved is not lost by a closed window.
+  window.addEventListener("beforeunload", (event) => {
+    const changed = (one) => one.matches("textarea") && one.value !== one.defaultValue;
+    if (areas().some(changed)) event.preventDefault();
+  });
+
   window.waremillReview = {
     save,
     ready: () => turn !== null && performance.now() - since >= 2 * QUIET,

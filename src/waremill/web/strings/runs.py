@@ -129,7 +129,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "items.states": ("State", "状态"),
     "items.target": ("Target", "目标"),
     "items.rule": ("Finding", "问题类型"),
-    "items.text": ("Key begins with", "商品键开头"),
+    "items.text": ("Words in key or copy", "商品键或文案包含"),
     "items.where": (
         "WHERE over attributes and _findings, _status, _target, _key",
         "WHERE 条件（属性及 _findings、_status、_target、_key）",
