@@ -87,8 +87,9 @@ class Story:
         """Keep a picture of the page, and note what is hard to read or to name in it."""
         self.number += 1
         self.page.screenshot(
-            path=self.folder / f"{self.number:02}-{name}.{self.language}.png", animations="disabled"
-        )
+            path=self.folder / f"{self.number:02}-{name}.{self.language}.png",
+            animations="disabled", caret="hide", style=".q-notifications { visibility: hidden }",
+        )  # fmt: skip
         self.faults += [f"{name}: no label: {one}" for one in nameless(self.page)]
         self.faults += [f"{name}: contrast {one}" for one in pale(self.page)]
         self.faults += [f"{name}: {one}" for one in self.page.locator(".wm-problem").all_inner_texts()]
@@ -189,6 +190,14 @@ class Story:
         """Wait for an item that can be judged and give its key."""
         self.page.wait_for_function("() => window.waremillReview?.ready()")
         return self.page.locator(".rv-key").inner_text()
+
+    def go(self, letter: str, title: str) -> None:
+        """Go to a page by its two keys."""
+        self.page.keyboard.press("g")
+        self.page.keyboard.press(letter)
+        heading = self.page.get_by_role("heading", level=1, name=self.t(title), exact=True)
+        expect(heading).to_be_visible()
+        self.ready()
 
     def press(self, key: str) -> str:
         """Press a key that decides about the item in sight; give the next item's key."""

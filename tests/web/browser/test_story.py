@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from python_calamine import CalamineWorkbook
 from tests.web.browser.story import Story
 from tests.web.browser.watching import Watching
 from tests.web.browser.workshop import EXAMPLE, make_shop
@@ -15,6 +17,17 @@ from tests.web.served import Served, serving
 from waremill.web.strings import Language
 
 ROWS, PICKED = 76, 40
+INSTEAD = {"en": "Made in France", "zh": "法国制造"}
+"""What a person writes in place of a claim."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The keys of the products a person decided about one by one."""
+
+    accepted: str
+    rejected: str
+    edited: str
 
 
 @pytest.mark.parametrize(
@@ -54,6 +67,7 @@ def complaints_of(served: Served) -> list[str]:
 
 
 def bring_in(story: Story) -> None:
+    """Bring the sheet in and select the French perfumes by clicking."""
     story.upload(EXAMPLE / "perfumes.xlsx", "sku", ROWS)
     story.click_facet("Perfume", 68)
     story.click_facet("France", PICKED)
@@ -61,7 +75,8 @@ def bring_in(story: Story) -> None:
     story.see("catalogue")
 
 
-def order(story: Story, target: str) -> str:
+def order(story: Story, target: str) -> int:
+    """Order a run step by step and watch it; give how many items wait for a person then."""
     page = story.page
     story.link("catalogue.new_run").click()
     story.ready()
@@ -88,7 +103,7 @@ def order(story: Story, target: str) -> str:
     story.wait_for_run()
     expect(story.figure("run.done")).to_contain_text(f"{PICKED}")
     story.see("run")
-    return page.url.rpartition("/")[2]
+    return int(story.figure("run.to_review").inner_text())
 
 
 def mark(story: Story) -> None:
@@ -113,3 +128,95 @@ def mark(story: Story) -> None:
         expect(panel).to_contain_text(story.t("mark.counted", right=marked - 1, marked=marked))
     expect(panel).to_contain_text("83")
     story.see("trial")
+
+
+def review(story: Story, waiting: int) -> Decided:
+    """Review with the keyboard: accept, reject, edit, take back; then accept the rest at once."""
+    page = story.page
+    assert waiting >= 6
+    page.keyboard.press("v")
+    page.wait_for_url("**/review/*")
+    first = story.card()
+    expect(page.locator(".rv-made mark").first).to_be_visible()
+    page.keyboard.press("j")
+    story.see("review")
+    second = story.press("a")
+    page.keyboard.press("r")
+    expect(page.get_by_text(story.t("review.why"))).to_be_visible()
+    story.see("reject")
+    third = story.press("2")
+    page.keyboard.press("e")
+    box = page.get_by_role("textbox", name="selling_points", exact=True)
+    box.fill("\n".join([*box.input_value().splitlines()[:2], INSTEAD[story.language]]))
+    story.see("edit")
+    fourth = story.press("Control+Enter")
+    assert len({first, second, third, fourth}) == 4
+    story.press("a")
+    assert story.press("u") == fourth
+    expect(page.get_by_text(story.t("review.undone"))).to_be_visible()
+    story.saved(looked=3, left=waiting - 3)
+    accept_the_rest(story, waiting - 3)
+    return Decided(first, second, third)
+
+
+def accept_the_rest(story: Story, count: int) -> None:
+    """Accept all that still wait, after the page has said how many these are."""
+    page = story.page
+    page.keyboard.press("B")
+    page.wait_for_url("**mode=bulk*")
+    story.ready()
+    expect(page.get_by_role("gridcell").first).to_be_visible()
+    expect(story.button("review.accept_all", count=count)).to_be_enabled()
+    story.see("bulk")
+    page.keyboard.press("A")
+    expect(story.dialog()).to_contain_text(f"{count}")
+    story.see("confirm")
+    story.button("review.accept_count", count=count).click()
+    expect(page.get_by_text(story.t("review.accepted_count", count=count))).to_be_visible()
+    expect(story.button("review.accept_all", count=0)).to_be_disabled()
+
+
+def export(story: Story, folder: Path) -> Path:
+    """Export the run as a workbook from its page."""
+    page = story.page
+    story.open(page.url.replace("/review/", "/runs/").partition("?")[0].removeprefix(story.url))
+    story.button("run.export").click()
+    with page.expect_download() as waited:
+        page.get_by_text(".xlsx", exact=True).click()
+    path = folder / "copy.xlsx"
+    waited.value.save_as(path)
+    return path
+
+
+def hold(path: Path, target: str, decided: Decided, waiting: int) -> None:
+    """Hold the exported rows to what was decided."""
+    header, *lines = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
+    rows = {line[0]: dict(zip(header, line, strict=True)) for line in lines}
+    assert len(rows) == PICKED
+    states = {key: row[f"_status@{target}"] for key, row in rows.items()}
+    assert states[decided.accepted] == "accepted"
+    assert states[decided.rejected] == "rejected"
+    assert states[decided.edited] == "edited"
+    assert sorted(set(states.values())) == ["accepted", "edited", "rejected"]
+    assert list(states.values()).count("accepted") == PICKED - 2
+    assert any(one in rows[decided.edited][f"selling_points@{target}"] for one in INSTEAD.values())
+    assert all(row[f"title@{target}"] for row in rows.values())
+
+
+def look_back(story: Story, target: str, decided: Decided) -> None:
+    """Find who wrote what, and what was paid."""
+    page = story.page
+    story.go("h", "nav.history")
+    story.box("items.key").fill(decided.edited)
+    page.keyboard.press("Enter")
+    changed = page.locator(".wm-timeline > li")
+    expect(changed.first).to_contain_text("selling_points")
+    expect(changed.first).to_contain_text(INSTEAD[story.language])
+    expect(changed.first).to_contain_text(target)
+    story.see("history")
+    story.go("s", "nav.spend")
+    expect(story.figure("spend.paid")).to_have_text(re.compile(r"[1-9].*CNY"))
+    story.see("spend")
+    story.go("r", "nav.runs")
+    expect(page.get_by_role("row")).to_have_count(3)  # the headings, the trial, the run
+    story.see("runs")

@@ -23,7 +23,7 @@ def amount(value: float | None, currency: str) -> str:
     size = abs(value)
     if size == 0 or size >= 1:
         return f"{value:,.2f} {currency}"
-    text = format(Decimal(f"{value:.2g}"), "f")
+    text = format(Decimal(f"{value:.1e}"), "f")
     whole, _, rest = text.partition(".")
     return f"{whole}.{rest:0<2} {currency}"
 
