@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import Connection
 
 from waremill.app import auditing
+from waremill.app.generating import may_use
 from waremill.app.linting import (
     Kind,
     Lint,
@@ -24,6 +25,7 @@ from waremill.app.linting import (
     name_of,
     variables_for,
 )
+from waremill.app.owning import seen_settings
 from waremill.app.paging import Page, bad_cursor, decode_cursor, encode_cursor, page_size
 from waremill.app.playing import Played, Side, play_sides
 from waremill.app.previewing import Preview, item_for, preview
@@ -186,8 +188,8 @@ class Editor:
         await self._need("viewer", path)
         text = clean_text(path, text)
         columns = await self._workspace.columns(catalog)
-        settings, dialect = self._workspace.settings, self._workspace.database.dialect
-        return lint_text(settings, path, text, columns, dialect)
+        dialect = self._workspace.database.dialect
+        return lint_text(await seen_settings(self._workspace), path, text, columns, dialect)
 
     async def variables(
         self, path: str, text: str, catalog: str | None = None
@@ -195,14 +197,14 @@ class Editor:
         """Give the names a template may use: columns, earlier fields, parameters, the target's."""
         await self._need("viewer", path)
         columns = await self._workspace.columns(catalog) or ()
-        return variables_for(self._workspace.settings, path, text, columns)
+        return variables_for(await seen_settings(self._workspace), path, text, columns)
 
     async def targets(self) -> tuple[str, ...]:
         """Give the targets that pipelines name, then the languages, to choose from."""
         from waremill import steps
 
         self._workspace.actor.need_somewhere("viewer", "the templates")
-        settings = self._workspace.settings
+        settings = await seen_settings(self._workspace)
         files = settings.files()
         found: dict[str, None] = {}
         for name in pipeline_names(files):
@@ -227,8 +229,9 @@ class Editor:
         """
         await self._need("viewer", path)
         using = using or Using()
-        settings = self._workspace.settings
+        settings = await seen_settings(self._workspace)
         assembly = built(settings, _runnable(path), clean_text(path, text), using.model)
+        await may_use(self._workspace, assembly, "viewer")
         found = await self._workspace.find_catalog(using.catalog)
         item = await item_for(self._workspace, assembly, found, key, target)
         chosen = {**assembly.pipeline.params, **using.params}
@@ -280,7 +283,7 @@ class Editor:
     ) -> tuple[tuple[Played, ...], ...]:
         await self._need("operator", path)
         found = await self._workspace.find_catalog(using.catalog, "operator")
-        settings = self._workspace.settings
+        settings = await seen_settings(self._workspace)
         assemblies = [
             built(settings, _runnable(path), clean_text(path, side.text), side.model)
             for side in sides
@@ -339,6 +342,12 @@ class Editor:
         for problem in await self.lint(path, text):
             if problem.severity == "error":
                 raise ConfigError(problem.message, Where(problem.file, line=problem.line))
+        dialect = self._workspace.database.dialect
+        every = lint_text(self._workspace.settings, path, text, None, dialect)
+        if any(problem.severity == "error" for problem in every):
+            raise ConfigError(
+                "another team's template or pipeline would not work with it", Where(file=path)
+            )
         team = await self._need("operator", path)
 
         def write(conn: Connection) -> FileVersion:

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, select, update
 
-from waremill.app.acting import Actor
+from waremill.app.acting import Actor, Role
 from waremill.app.assembly import (
     Assembly,
     Endpoints,
@@ -27,6 +27,7 @@ from waremill.app.assembly import (
     assemble,
     require_keys,
 )
+from waremill.app.owning import hidden_in, seen_settings
 from waremill.app.status import money
 from waremill.app.working import open_budget
 from waremill.calls import Caller, canonical
@@ -94,7 +95,7 @@ async def generate(
     UserError for what cannot work, ProviderError when no model answers, LimitReached when the
     team's month is used up.
     """
-    assembly = _assembled(workspace, pipeline, options.get("model"))
+    assembly = _assembled(await workspace.seen(), pipeline, options.get("model"))
     return await generate_with(workspace, assembly, product, target, **options)
 
 
@@ -128,17 +129,24 @@ async def generate_with(
     )  # fmt: skip
 
 
-async def may_use(workspace: Workspace, assembly: Assembly) -> None:
-    """Raise NotFound when a pipeline, or a template or model in it, is a foreign team's."""
+async def may_use(workspace: Workspace, assembly: Assembly, role: Role = "operator") -> None:
+    """Raise NotFound when a pipeline, or a template in it, is a foreign team's.
+
+    Forbidden in an own team where the role is below `role`. A foreign model is told of as one that
+    is not configured.
+    """
     wanted = [
         ("pipeline", assembly.pipeline.name),
         *(("template", name) for name in assembly.templates),
         *(("model", name) for name in assembly.models),
     ]
     owned = await workspace.database.read(store_versions.owned_by)
+    known = await seen_settings(workspace, owned)
+    for name in assembly.models:
+        known.model(name)
     for kind, name in wanted:
         if (team := owned.get((kind, name))) is not None:
-            workspace.actor.need("operator", team, f"{kind} “{name}”")
+            workspace.actor.need(role, team, f"{kind} “{name}”")
 
 
 async def close(workspace: Workspace) -> None:
@@ -319,7 +327,7 @@ class _Desk:
 
 
 _DESKS: WeakKeyDictionary[Database, _Desk] = WeakKeyDictionary()
-_ASSEMBLIES: WeakKeyDictionary[Database, dict[tuple[str, str | None], tuple[Any, Assembly]]] = (
+_ASSEMBLIES: WeakKeyDictionary[Database, dict[tuple[Any, ...], tuple[Any, Assembly]]] = (
     WeakKeyDictionary()
 )
 
@@ -343,13 +351,14 @@ def _assembled(workspace: Workspace, pipeline: str, model: str | None) -> Assemb
         if (stat := (root / path).stat())
     )
     kept = _ASSEMBLIES.setdefault(workspace.database, {})
-    before = kept.get((pipeline, model))
+    place = (pipeline, model, hidden_in(workspace.settings))
+    before = kept.get(place)
     if before is not None and before[0] == state:
         return before[1]
     built = assemble(workspace.settings, pipeline, model)
     if len(kept) >= 100:
         kept.clear()
-    kept[pipeline, model] = (state, built)
+    kept[place] = (state, built)
     return built
 
 

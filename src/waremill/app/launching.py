@@ -54,7 +54,7 @@ async def plan(
 
     A trial's rival is planned with it. Raises UserError for what cannot work, and leaves nothing.
     """
-    assembly = workspace.assemble(pipeline, options.get("model"))
+    assembly = (await workspace.seen()).assemble(pipeline, options.get("model"))
     await may_use(workspace, assembly)
     prepared = await prepare(workspace, assembly, options, kind)
     rival = None

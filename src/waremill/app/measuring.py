@@ -54,7 +54,7 @@ async def figures(workspace: Workspace) -> Figures:
             paid = paid.where(spend.c.run_id.in_(select(runs.c.id).where(mine)))
         nano = int(conn.execute(paid).scalar_one())
         found.spent = nano / NANO * workspace.settings.per_usd
-        found.due = store_webhooks.count_due(conn, time.time())
+        found.due = store_webhooks.count_due(conn, time.time(), teams)
         return found
 
     return await workspace.database.read(read)

@@ -22,6 +22,7 @@ from waremill.app.assembly import (
     require_keys,
 )
 from waremill.app.estimating import estimate
+from waremill.app.generating import may_use
 from waremill.app.gold import (
     Compared,
     Gold,
@@ -193,9 +194,12 @@ async def _rival(workspace: Workspace, prepared: Prepared, options: TaskOptions)
     version = await workspace.database.read(store_pipelines.find_pipeline_version, name, against)
     if version is not None:
         _, files = await workspace.database.read(store_pipelines.load_pipeline_files, version)
-        return assemble(workspace.settings, name, options.get("model"), files)
+        old = assemble(workspace.settings, name, options.get("model"), files)
+        await may_use(workspace, old)
+        return old
     try:
-        rival = workspace.assemble(name, against)
+        rival = (await workspace.seen()).assemble(name, against)
+        await may_use(workspace, rival)
     except UserError:
         rival = None
     if rival is None or not _is_model(workspace, against):

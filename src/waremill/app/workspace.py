@@ -14,8 +14,10 @@ from waremill.app.assembly import Assembly, assemble
 from waremill.app.deciding import accept_by_rule
 from waremill.app.estimating import estimate as estimate_prepared
 from waremill.app.exporting import export_run
+from waremill.app.generating import may_use
 from waremill.app.importing import Imported, ImportOptions
 from waremill.app.options import Prepared, TaskOptions, budget_in_nano, choose, order_run, prepare
+from waremill.app.owning import seen_settings
 from waremill.app.reporting import report_html, status_of
 from waremill.app.status import RunStatus
 from waremill.app.trial_results import TrialResult
@@ -74,6 +76,12 @@ class Workspace:
         """Give the same open workspace as somebody else sees it."""
         other = copy(self)
         other.actor = actor
+        return other
+
+    async def seen(self) -> Self:
+        """Give the same workspace with the files and models alone that the actor may know of."""
+        other = copy(self)
+        other.settings = await seen_settings(self)
         return other
 
     async def __aexit__(self, *_error: Any) -> None:
@@ -147,7 +155,8 @@ class Workspace:
     async def _prepare(
         self, pipeline: str, options: TaskOptions, kind: str | None = None
     ) -> Prepared:
-        assembly = self.assemble(pipeline, options.get("model"))
+        assembly = (await self.seen()).assemble(pipeline, options.get("model"))
+        await may_use(self, assembly, "viewer" if kind is None else "operator")
         return await prepare(self, assembly, options, kind)
 
     async def estimate(self, pipeline: str, **options: Unpack[TaskOptions]) -> Estimate:

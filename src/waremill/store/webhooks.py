@@ -186,10 +186,15 @@ def forget_before(conn: Connection, moment: float) -> int:
     return int(done.rowcount)
 
 
-def count_due(conn: Connection, now: float) -> int:
-    """Count the deliveries that are due."""
-    due = deliveries.c.state == WAITING, deliveries.c.next_at <= now
-    return int(conn.execute(select(func.count()).where(*due)).scalar_one())
+def count_due(conn: Connection, now: float, teams: Collection[int] | None = None) -> int:
+    """Count the deliveries that are due; those to webhooks of `teams`, if given."""
+    query = select(func.count(deliveries.c.id)).where(
+        deliveries.c.state == WAITING, deliveries.c.next_at <= now
+    )
+    if teams is not None:
+        own = select(webhooks.c.id).where(webhooks.c.team_id.in_(teams))
+        query = query.where(deliveries.c.webhook_id.in_(own))
+    return int(conn.execute(query).scalar_one())
 
 
 def _webhook(row: AnyRow) -> Webhook:

@@ -296,7 +296,8 @@ class ContentStep:
             ).style("min-width: 320px")
             picker.on_value_change(lambda event: self._pick(event.value))
             models = {None: view.t("new.model_own")} | {
-                one: f"{one} · {model.use}" for one, model in workspace.settings.models.items()
+                one: f"{one} · {model.use}"
+                for one, model in (await workspace.seen()).settings.models.items()
             }
             model = ui.select(models, value=order.model, label=view.t("new.model"))
             model.style("min-width: 260px")
@@ -331,7 +332,7 @@ class ContentStep:
         self._problem.clear()
         workspace = await view.workspace()
         try:
-            assembly = workspace.assemble(order.pipeline, order.model)
+            assembly = (await workspace.seen()).assemble(order.pipeline, order.model)
         except UserError as error:
             view.problem(error, self._problem)
             return

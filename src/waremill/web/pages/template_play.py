@@ -130,7 +130,7 @@ class Compare:
             texts["disk"] = view.t("tpl.on_disk")
         texts |= {str(one.id): self._named(one) for one in versions}
         workspace = await view.workspace()
-        models = desk.models(workspace.settings.models)
+        models = desk.models((await workspace.seen()).settings.models)
         with self._form:
             for letter in "AB":
                 first = "disk" if letter == "A" and "disk" in texts else "now"

@@ -177,7 +177,7 @@ class _TemplatesPage:
         await desk.find_products()
         targets = await (await desk.editor()).targets()
         desk.target = targets[0] if targets else None
-        models = desk.models(workspace.settings.models)
+        models = desk.models((await workspace.seen()).settings.models)
         with ui.element("div").classes("ed-subject"):
             if len(catalogs) > 1:
                 chosen = ui.select(catalogs, value=desk.catalog, label=view.t("tpl.catalog"))

@@ -62,7 +62,7 @@ class TrialStep:
                 seed = ui.number(view.t("new.seed"), value=order.seed, min=0, format="%d")
                 seed.on_value_change(lambda event: setattr(order, "seed", int(event.value or 0)))
                 self._gold_box(await self._gold_places())
-                workspace = await view.workspace()
+                workspace = await (await view.workspace()).seen()
                 against = ui.select(
                     list(workspace.settings.models), value=order.against, with_input=True,
                     new_value_mode="add-unique", label=view.t("new.against"), clearable=True,

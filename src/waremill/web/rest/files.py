@@ -193,7 +193,7 @@ async def list_templates(workspace: Acting) -> list[TemplateShown]:
     seen = {one.path for one in await Editor(workspace).files() if one.on_disk}
     return [
         TemplateShown.model_validate(one)
-        for one in templates_of(workspace)
+        for one in templates_of(await workspace.seen())
         if {f"templates/{one['name']}.yaml", f"templates/{one['name']}.yml"} & seen
     ]
 
@@ -322,14 +322,15 @@ async def preview(workspace: Acting, given: PreviewGiven) -> PreviewShown:
 async def list_models(workspace: Acting) -> list[ModelShown]:
     """List the configured models with their prices."""
     workspace.actor.need_somewhere("viewer", "the models")
-    return [ModelShown.model_validate(row) for row in describe_models(workspace.settings)]
+    settings = (await workspace.seen()).settings
+    return [ModelShown.model_validate(row) for row in describe_models(settings)]
 
 
 @models.post("/models/check")
 async def check_models(workspace: Acting) -> list[CheckShown]:
     """Call every configured model with two small requests, and say what works and what not."""
     workspace.actor.need_somewhere("operator", "calling the models")
-    found = await probe_models(workspace.settings)
+    found = await probe_models((await workspace.seen()).settings)
     return [
         CheckShown(model=name, works=line["works"], message=line["message"])
         for name, lines in found.items()

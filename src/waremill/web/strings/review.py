@@ -20,7 +20,6 @@ STRINGS: dict[str, tuple[str, str]] = {
     "review.no_filter": ("everything that waits", "全部待审"),
     "review.clear": ("Clear filter", "清除筛选"),
     "review.states": ("State", "状态"),
-    "review.waiting": ("waiting for a verdict", "等待审核"),
     "review.target": ("Target", "目标"),
     "review.rule": ("Finding", "问题类型"),
     "review.about": ("About the field", "问题字段"),
@@ -106,7 +105,6 @@ STRINGS: dict[str, tuple[str, str]] = {
     "review.key_field_before": ("field before", "上一字段"),
     "review.key_how": ("how it was made: template, model, prompt", "生成过程：模板、模型、提示词"),
     "review.key_reason": ("with `r`: the reason “{reason}”", "按 r 后：原因为“{reason}”"),
-    "review.key_again": ("look again, when nothing is left", "没有剩余时：重新查找"),
     "review.why": ("Why is it wrong? A number rejects it.", "为什么驳回？按数字键确认。"),
     "review.not_rejected": ("Leave it", "不驳回"),
     "review.made_by_nobody": ("Nothing was made here yet.", "此处尚未生成内容。"),
@@ -175,10 +173,6 @@ STRINGS: dict[str, tuple[str, str]] = {
     "review.accept_all": ("Accept all {count} that match", "通过全部 {count} 条"),
     "review.reject_all": ("Reject all {count} that match", "驳回全部 {count} 条"),
     "review.counting": ("counting…", "计数中…"),
-    "review.waits": (
-        "{count} {count:item that waits matches|items that wait match}",
-        "{count} 条待审条目符合条件",
-    ),
     "review.accept_chosen": ("Accept chosen", "通过所选"),
     "review.reject_chosen": ("Reject chosen", "驳回所选"),
     "review.alike": ("Similar ones", "相似条目"),
@@ -186,7 +180,6 @@ STRINGS: dict[str, tuple[str, str]] = {
     "review.alike_end": ("Show all again", "返回全部"),
     "review.likeness": ("Likeness", "相似度"),
     "review.group_mate": ("same group", "同组"),
-    "review.open": ("Open", "打开"),
     "review.none_chosen": ("Choose rows first.", "请先选择行。"),
     "review.all_question": (
         "{verdict} {count} {count:item|items} of run {run}?\n\nFilter: {what}\n\n"
