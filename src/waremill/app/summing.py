@@ -37,7 +37,7 @@ class Sums:
 def sum_run(conn: Connection, run: Run) -> Sums:
     """Add a run up."""
     return sums_of(
-        reporting.by_target(conn, run.id),
+        reporting.by_target(conn, run.id, run.plan["targets"]),
         reporting.by_model(conn, run.id),
         reporting.count_products(conn, run.id),
     )

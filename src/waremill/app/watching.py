@@ -71,7 +71,7 @@ async def watch(workspace: Workspace, name: str) -> Watched:
     run = await workspace.find_run(name)
     read = workspace.database.read
     # One after the other: a server has few readers, and other pages wait for them too.
-    targets = await read(reporting.by_target, run.id)
+    targets = await read(reporting.by_target, run.id, run.plan["targets"])
     models = await read(reporting.by_model, run.id)
     products = await read(reporting.count_products, run.id)
     latencies = await read(reporting.latencies, run.id)
