@@ -77,7 +77,7 @@ async def report_html(workspace: Workspace, run: Run) -> str:
     from waremill.app.working import thaw
 
     assembly = await thaw(workspace.settings, workspace.database, run, check_models=False)
-    data = await workspace.database.read(report_data, workspace, run, assembly.steps)
+    data = await workspace.database.read_all(report_data, workspace, run, assembly.steps)
     return render_report(data)
 
 

@@ -8,6 +8,7 @@ changed meanwhile is reported and left. A sheet brought twice does nothing the s
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,6 +51,9 @@ PAGE = 500
 """Items written, or judged, at once."""
 MOST_TOLD = 1_000
 """Conflicts and problems told one by one."""
+_NUMBER = re.compile(r"[0-9]{1,18}")
+"""More digits fit in no id."""
+_HIDDEN_CHANGED = "its hidden columns were changed or deleted, so its item is not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ async def export_for_review(
         )
         return write_review_sheet(Path(path), columns, rows)
 
-    return await workspace.database.read(write)
+    return await workspace.database.read_all(write)
 
 
 def _pages(conn: Connection, run: Run, ids: Sequence[int]) -> Iterator[list[ItemView]]:
@@ -290,10 +294,9 @@ def _read_row(
     number, cells = line
     name, _, digits = str(cells.get(MARK) or "").rpartition("/")
     version = str(cells.get(VERSION) or "").split(".")
-    if not digits.isdecimal() or len(version) != 2 or not all(map(str.isdecimal, version)):
+    if len(version) != 2 or not all(map(_NUMBER.fullmatch, (digits, *version))):
         if any(canonical(cells.get(one)) for one in (VERDICT, REASON, NOTE)):
-            said = "its hidden columns were changed or deleted, so its item is not known"
-            tally.problem(number, "", "", said)
+            tally.problem(number, "", "", _HIDDEN_CHANGED)
         return None
     item_id = int(digits)
     if name != run.name:
@@ -342,6 +345,10 @@ def _take(
             view = views.get(row.item_id)
             if view is None:
                 tally.problem(row.number, "", "", f"the run has no item {row.item_id}")
+                continue
+            if row.base[0] > view.newest or row.base[1] > len(view.reviews):
+                # Taken at its word, nothing that others did since the export would count.
+                tally.problem(row.number, view.key, "", _HIDDEN_CHANGED)
                 continue
             try:
                 decision = _decide((run, frozen), view, row, actor, tally)

@@ -56,8 +56,6 @@ class SignedIn(NamedTuple):
 class TokenHolder(Actor):
     """A user's program, with the rights its token leaves; `via` is the token's name."""
 
-    via: str = ""
-
 
 def attempts_of(workspace: Workspace) -> Attempts:
     """Give the counts of this process's sign-ins, one for every open database."""
@@ -76,7 +74,7 @@ async def sign_in(
     attempts.start(plain, address)
     found = None
     if plain is not None:
-        found = await workspace.database.read(store.find_secret, plain)
+        found = await workspace.database.look(store.find_secret, plain)
     right = await is_right(found.password if found is not None else None, password)
     if found is None or found.disabled or not right:
         if found is not None:
@@ -129,7 +127,7 @@ async def actor_of_session(
 ) -> tuple[Actor, str] | None:
     """Give who a session's secret stands for, and its CSRF token; None where it has ended."""
     hashed, now = digest(secret), time.time()
-    found = await workspace.database.read(store.live_session, hashed, now)
+    found = await workspace.database.look(store.live_session, hashed, now)
     if found is None or now >= found.created_at + LONGEST_SESSION:
         return None
     if found.expires_at < now + SESSION_SECONDS - SLIDE_EVERY:
@@ -150,7 +148,7 @@ async def actor_of_token(
     if not text.startswith(TOKEN_PREFIX):
         return None
     now = time.time()
-    found = await workspace.database.read(store.live_token, digest(text), now)
+    found = await workspace.database.look(store.live_token, digest(text), now)
     if found is None:
         return None
     token, user = found
@@ -184,7 +182,7 @@ async def any_accounts(workspace: Workspace) -> bool:
     database = workspace.database
     if database in _WITH_ACCOUNTS:
         return True
-    if found := await database.read(store.any_users):
+    if found := await database.look(store.any_users):
         _WITH_ACCOUNTS.add(database)
     return found
 

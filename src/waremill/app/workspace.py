@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-from waremill.app import finding, importing, trialling
+from sqlalchemy import Connection
+
+from waremill.app import auditing, finding, importing, trialling
 from waremill.app.acting import LOCAL, Actor, Role
 from waremill.app.assembly import Assembly, assemble
 from waremill.app.deciding import accept_by_rule
@@ -19,7 +22,7 @@ from waremill.app.importing import Imported, ImportOptions
 from waremill.app.options import Prepared, TaskOptions, budget_in_nano, choose, order_run, prepare
 from waremill.app.owning import seen_settings
 from waremill.app.reporting import report_html, status_of
-from waremill.app.status import RunStatus
+from waremill.app.status import RunStatus, money
 from waremill.app.trial_results import TrialResult
 from waremill.app.working import (
     OnStart,
@@ -247,14 +250,29 @@ class Workspace:
         run = await self.find_run(name, "operator")
         if run.state == "cancelled":
             raise Conflict(f"run {run.name} is cancelled; start a new one")
+        worked = run.owner is not None and owner_is_alive(run.owner)
+        amount = None
         if budget is not None:
             amount = budget_in_nano(self.settings, run.plan.get("identities", {}), budget)
-            await self.database.write(store_runs.set_budget, run, amount)
-        if retry_failed:
-            if run.owner is not None and owner_is_alive(run.owner):
-                raise Conflict(f"run {run.name} is being worked; pause it first")
-            await self.database.write(store_items.revive_failed, run)
-        run = await self.database.read(store_runs.get_run, run.id)
+        if retry_failed and worked:
+            raise Conflict(f"run {run.name} is being worked; pause it first")
+
+        def prepare_resumption(conn: Connection) -> Run:
+            record = partial(auditing.record, conn, self.actor)
+            subject = f"run {run.name}"
+            if amount is not None:
+                store_runs.set_budget(conn, run, amount)
+                old = money(run.budget, self.settings.per_usd)
+                record("run.budget", subject, run.team_id, old=old, new=budget)
+            if retry_failed:
+                count = store_items.revive_failed(conn, run)
+                record("run.retry", subject, run.team_id, items=count)
+            found = store_runs.get_run(conn, run.id)
+            if found.state != "done" and not worked:
+                record("run.resume", subject, run.team_id)
+            return found
+
+        run = await self.database.write(prepare_resumption)
         if run.state == "done":
             if run.output:
                 await self.export(run.name, run.output)
@@ -275,14 +293,15 @@ class Workspace:
             raise Conflict(f"run {run.name} is {run.state} already")
         if run.state == "planning" and command == "pause":
             raise Conflict(f"run {run.name} is still being planned; cancel it, or pause it later")
-        reached = not owner_is_dead(run.owner) and await self.database.write(
-            store_runs.leave_command, run, command
-        )
-        reason = f"{state} by a user"
-        if not reached and not await self.database.write(
-            store_runs.stop_orphan, run, state, reason
-        ):
-            await self.database.write(store_runs.leave_command, run, command)
+        alive = not owner_is_dead(run.owner)
+
+        def tell(conn: Connection) -> None:
+            reached = alive and store_runs.leave_command(conn, run, command)
+            if not reached and not store_runs.stop_orphan(conn, run, state, f"{state} by a user"):
+                store_runs.leave_command(conn, run, command)
+            auditing.record(conn, self.actor, f"run.{command}", f"run {run.name}", run.team_id)
+
+        await self.database.write(tell)
         return await self.status(run.name)
 
     async def export(
@@ -296,7 +315,7 @@ class Workspace:
         """Write a run's items to xlsx, csv, tsv, jsonl or parquet; give path, rows and notes."""
         run = await self.find_run(name)
         assembly = await thaw(self.settings, self.database, run, check_models=False)
-        written = await self.database.read(
+        written = await self.database.read_all(
             export_run, self.settings, run, assembly, Path(path), accepted=accepted, wide=wide
         )
         return {"path": str(path), "rows": written.rows, "notes": list(written.notes)}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,9 +25,15 @@ from waremill.store.tables import dumps
 SCHEMA_VERSION = "0002"
 WRITER_PAGES, READER_PAGES = 32_768, 8_192
 """KiB of SQLite's page cache, a connection."""
+READ_SECONDS = 60.0
+"""How long a server lets one listing read."""
+EXPORTS_AT_ONCE = 2
+STEPS_BETWEEN_LOOKS = 100_000
+"""SQLite's own steps between two looks at the clock: some milliseconds."""
 Dialect = Literal["sqlite", "postgresql"]
 P = ParamSpec("P")
 T = TypeVar("T")
+_bounds = threading.local()
 
 
 class Database:
@@ -33,7 +42,9 @@ class Database:
     `read` and `write` run a function `(connection, *args)` inside one transaction on the store's
     thread. A write begins IMMEDIATE on SQLite, so that two processes queue instead of failing. With
     `readers`, that many further connections read at the same time, each on a thread of its own: for
-    a server, where a slow listing must not keep the others waiting.
+    a server, where a slow listing must not keep the others waiting. A read there ends after
+    `READ_SECONDS`; `look` is for what every request needs, such as who is asking, and has a lane of
+    its own, as has `read_all` for exports, which may take as long as they take.
     """
 
     def __init__(self, url: str, *, readers: int = 0) -> None:
@@ -41,21 +52,52 @@ class Database:
         self.engine = _open_engine(url)
         self.dialect: Dialect = "sqlite" if self.engine.dialect.name == "sqlite" else "postgresql"
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._readers: ThreadPoolExecutor | None = None
+        self._lanes: dict[str, ThreadPoolExecutor] = {}
         self._read_engine = self.engine
         if readers:
-            self._readers = ThreadPoolExecutor(max_workers=readers, thread_name_prefix="reader")
-            self._read_engine = _open_engine(url, readers)
+            sizes = {"read": readers, "look": 1, "all": EXPORTS_AT_ONCE}
+            self._lanes = {
+                lane: ThreadPoolExecutor(max_workers=size, thread_name_prefix=lane)
+                for lane, size in sizes.items()
+            }
+            self._read_engine = _open_engine(url, sum(sizes.values()))
 
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `work` in a read transaction on the store's thread, or on a reader's."""
+        """Run `work` in a read transaction on the store's thread, or on a reader's.
+
+        Raises ConfigError when a reader was not done after `READ_SECONDS`.
+        """
+        return await self._read("read", lambda conn: work(conn, *args, **kwargs), READ_SECONDS)
+
+    async def look(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work`, which takes no time, in a read transaction that no listing keeps waiting."""
+        return await self._read("look", lambda conn: work(conn, *args, **kwargs), READ_SECONDS)
+
+    async def read_all(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work`, which may take long, in a read transaction beside the listings."""
+        return await self._read("all", lambda conn: work(conn, *args, **kwargs), None)
+
+    async def _read(self, lane: str, work: Callable[[Connection], T], seconds: float | None) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._readers or self._thread,
-            lambda: self._transact(self._read_engine, False, lambda c: work(c, *args, **kwargs)),
-        )
+        if not self._lanes:
+            return await loop.run_in_executor(self._thread, self.transact, False, work)
+        return await loop.run_in_executor(self._lanes[lane], self._bounded, work, seconds)
+
+    def _bounded(self, work: Callable[[Connection], T], seconds: float | None) -> T:
+        _bounds.until = math.inf if seconds is None else time.monotonic() + seconds
+
+        def bounded(conn: Connection) -> T:
+            if seconds is not None and self.dialect == "postgresql":
+                conn.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            return work(conn)
+
+        return self._transact(self._read_engine, False, bounded)
 
     async def write(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -81,8 +123,9 @@ class Database:
     async def close(self) -> None:
         """Wait for the store's threads and close the connections."""
         loop = asyncio.get_running_loop()
-        if self._readers is not None:
-            await asyncio.to_thread(self._readers.shutdown, wait=True)
+        for lane in self._lanes.values():
+            await asyncio.to_thread(lane.shutdown, wait=True)
+        if self._lanes:
             self._read_engine.dispose()
         await loop.run_in_executor(self._thread, self.engine.dispose)
         self._thread.shutdown(wait=True)
@@ -105,6 +148,10 @@ def said_plainly(url: str) -> Iterator[None]:
             raise ConfigError(f"the database {name} cannot be written: {detail}") from error
         if "not a database" in lowered or "malformed" in lowered:
             raise ConfigError(f"{name} is not a database of ours: {detail}") from error
+        if "interrupted" in lowered or "statement timeout" in lowered:
+            raise ConfigError(
+                f"reading took longer than {READ_SECONDS:g} seconds; narrow what is asked for"
+            ) from error
         if isinstance(error, OperationalError) and "locked" in lowered:
             raise LimitReached(
                 f"the database {name} stayed locked: {detail}", limit="lock"
@@ -132,7 +179,7 @@ def _open_engine(url: str, readers: int = 0) -> Engine:
                               "cached_statements": 256},
                 **pool, **options,
             )  # fmt: skip
-            _listen_sqlite(engine, READER_PAGES if readers else WRITER_PAGES)
+            _listen_sqlite(engine, READER_PAGES if readers else WRITER_PAGES, bool(readers))
             return engine
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -150,7 +197,12 @@ def _open_engine(url: str, readers: int = 0) -> Engine:
     raise ConfigError(f"the database must be SQLite or PostgreSQL, not {parsed.get_backend_name()}")
 
 
-def _listen_sqlite(engine: Engine, cache: int) -> None:
+def _over_time() -> int:
+    """Say whether this thread's read has taken its time; SQLite asks now and then."""
+    return int(time.monotonic() > getattr(_bounds, "until", math.inf))
+
+
+def _listen_sqlite(engine: Engine, cache: int, bounded: bool) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
@@ -159,6 +211,8 @@ def _listen_sqlite(engine: Engine, cache: int) -> None:
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA cache_size=-{cache}")
         cursor.close()
+        if bounded:
+            connection.set_progress_handler(_over_time, STEPS_BETWEEN_LOOKS)
 
     @event.listens_for(engine, "begin")
     def begin(conn: Connection) -> None:
