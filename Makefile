@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo test lint bench bench-web docs lock clean help
+.PHONY: install demo test screenshots lint bench bench-web docs lock clean help
 
 help:
 	@echo "make install  the waremill command in .venv"
 	@echo "make demo     the main job on the example sheet, with the embedded model"
 	@echo "make test     all tests, PostgreSQL included"
+	@echo "make screenshots  the pictures of the console's how-to, made by its test in a browser"
 	@echo "make lint     style, strict types, architecture"
 	@echo "make bench    speed and memory beside other tools"
 	@echo "make bench-web  listings, reviews and the server over a million products"
@@ -35,8 +36,19 @@ install: $(VENV)/.run
 demo: $(VENV)/.run
 	@sh scripts/demo.sh $(BIN)/waremill
 
+BROWSER = command -v chromium || command -v chromium-browser || command -v google-chrome
+NO_BROWSER = "no Chromium here: the console is not tried in a browser. apt-get install chromium fonts-noto-cjk"
+
 test: $(VENV)/.dev
+	@{ $(BROWSER); } >/dev/null || echo $(NO_BROWSER)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+	@{ $(BROWSER); } >/dev/null || echo $(NO_BROWSER)
+
+screenshots: $(VENV)/.dev
+	@{ $(BROWSER); } >/dev/null || { echo $(NO_BROWSER); exit 1; }
+	rm -rf artifacts/screenshots
+	WAREMILL_SCREENSHOTS=artifacts/screenshots $(BIN)/python -m pytest -q tests/web/browser/test_story.py
+	$(BIN)/python scripts/pictures.py artifacts/screenshots docs/images
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

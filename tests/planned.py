@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+import orjson
+from sqlalchemy import Connection, select
 
 from waremill.pipeline import Pipeline, StepSettings
 from waremill.runs.plan import Choice, Order, plan_run
@@ -14,7 +15,7 @@ from waremill.store import runs as store_runs
 from waremill.store.database import Database
 from waremill.store.products import Catalog, Counts, NewProduct
 from waremill.store.runs import Run
-from waremill.store.tables import items
+from waremill.store.tables import current, items, results
 
 OWNER = "test-host:1:1"
 
@@ -75,3 +76,13 @@ async def item_rows(database: Database, run: Run) -> list[Any]:
 async def item_states(database: Database, run: Run) -> list[str]:
     """The states of a run's items in order."""
     return [row.state for row in await item_rows(database, run)]
+
+
+def current_values(conn: Connection, product_id: int, target: str) -> dict[str, Any]:
+    """Give a product's newest fields for a target."""
+    query = (
+        select(current.c.field, results.c["values"])
+        .join(results, results.c.id == current.c.result_id)
+        .where(current.c.product_id == product_id, current.c.target == target)
+    )
+    return {name: orjson.loads(values)[name] for name, values in conn.execute(query)}

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Connection, select
 from tests.app.staffed import PASSWORD, accounts, as_user, staff, workspace
+from tests.workspaces import make_workspace, perfumes, vendor_process, write_sheet
 
-from waremill.app import Workspace, auditing
+from waremill.app import Workspace, auditing, launching, open_workspace
 from waremill.app.accounts import Accounts, WrongPassword
+from waremill.app.acting import Actor
+from waremill.app.modelling import check_models
+from waremill.app.owning import Owners
 from waremill.errors import Conflict, Forbidden, NotFound
 from waremill.store.tables_people import audit
 
@@ -98,3 +106,68 @@ async def test_an_admin_reads_the_log_of_the_own_team_and_a_viewer_none(
         await seen("vera")
     with pytest.raises(Forbidden):
         await seen("vera", 1)
+
+
+async def test_what_stops_and_continues_a_run_is_recorded(tmp_path: Path) -> None:
+    with vendor_process() as url:
+        root = make_workspace(tmp_path / "shop", url)
+        sheet = write_sheet(tmp_path / "stock.csv", perfumes(4))
+        async with open_workspace(root) as workspace:
+            await workspace.import_catalog([sheet], key="sku", catalog="stock")
+            planned = await launching.plan(workspace, "run", "copy")
+            name = planned.name
+            await workspace.pause(name)
+            assert (await workspace.resume(name, budget=5.0)).state == "done"
+            await workspace.accept(name, "_findings = 0")
+            await workspace.resume(name, retry_failed=True)
+            with pytest.raises(Conflict):
+                await workspace.cancel(name)
+            second = await launching.plan(workspace, "run", "copy", fresh=True)
+            await workspace.cancel(second.name)
+            page = await auditing.entries(workspace, team=1, size=100)
+    found = [(one.action, one.subject, one.detail) for one in reversed(page.rows)]
+    ours = [(action, detail) for action, subject, detail in found if subject == f"run {name}"]
+    assert [action for action, _ in ours if action != "run.plan"][:4] == [
+        "run.pause", "run.budget", "run.resume", "run.accept-where",
+    ]  # fmt: skip
+    assert ("run.budget", {"old": None, "new": 5.0}) in ours
+    assert ("run.accept-where", {"rule": "_findings = 0"}) in ours
+    assert "run.cancel" not in {action for action, _ in ours}
+    assert ("run.cancel", f"run {second.name}", {}) in found
+    assert found[0] == (
+        "catalog.import", "catalogue stock", {"source": "stock.csv", "number": 1},
+    )  # fmt: skip
+
+
+async def test_an_entry_says_which_token_it_came_with(
+    workspace: Workspace, accounts: Accounts
+) -> None:
+    await staff(accounts)
+    ada = await as_user(workspace, "ada")
+    text, _ = await ada.add_token("nightly", role="admin")
+    holder = await accounts.actor_of_token(text, "192.0.2.7")
+    assert holder is not None and holder.via == "nightly"
+    for actor in (holder, ada._actor):
+        note = partial(auditing.record, actor=actor, action="x.y", subject="z", team=1, count=2)
+        await workspace.database.write(note)
+    plain, tokens = (await auditing.entries(workspace, action="x.y")).rows
+    assert (tokens.by, tokens.detail) == ("ada", {"count": 2, "via": "nightly"})
+    assert plain.detail == {"count": 2}
+
+
+async def test_models_are_checked_by_admins_once_a_minute_and_on_record(
+    workspace: Workspace, accounts: Accounts
+) -> None:
+    await staff(accounts)
+    await Owners(workspace).give("model", "default", "sale")
+    with pytest.raises(Forbidden):
+        await check_models(workspace.acting(Actor("olga", {1: "operator"})))
+    assert await check_models(workspace.acting(Actor("ada", {1: "admin"}))) == {}
+    both = Actor("vic", {1: "admin", 2: "viewer"})
+    assert await check_models(workspace.acting(both)) == {}
+    assert (await auditing.entries(workspace, action="model.check")).rows == ()
+    sam = workspace.acting(Actor("sam", {2: "admin"}))
+    first, again = await asyncio.gather(check_models(sam), check_models(sam))
+    assert first == again and not all(line["works"] for line in first["default"])
+    (entry,) = (await auditing.entries(workspace, action="model.check")).rows
+    assert (entry.by, entry.team, entry.subject) == ("sam", 2, "model default")

@@ -486,3 +486,15 @@ def test_a_difference_shows_changed_lines_with_some_around() -> None:
         ("…", "", None, None),
     ]
     assert diff_lines(old, old) == ()
+
+
+async def test_a_table_with_an_endless_header_is_said_and_not_approved(
+    workspace: Workspace,
+) -> None:
+    editor, text = Editor(workspace), "x" * 200_000
+    (problem, *_) = await editor.lint("glossary.csv", text)
+    assert (problem.severity, problem.line) == ("error", 1) and "not CSV" in problem.message
+    saved = await editor.save_draft("glossary.csv", text, (await editor.read("glossary.csv")).etag)
+    assert saved.version is not None
+    with pytest.raises(ConfigError, match="not CSV"):
+        await editor.approve(saved.version.id)

@@ -18,6 +18,7 @@ from tests.app.desks import (
     ids,
     states,
 )
+from tests.planned import current_values
 from tests.vendor import Vendor
 from tests.workspaces import make_workspace, perfumes, write_sheet
 
@@ -27,7 +28,6 @@ from waremill.app.acting import Actor
 from waremill.app.history import changes, made_how, revert_field, revert_run
 from waremill.app.reviewing import EVERY
 from waremill.errors import Conflict, Forbidden, NotFound
-from waremill.store import reporting
 from waremill.store import runs as store_runs
 from waremill.store.tables import items
 
@@ -50,7 +50,7 @@ async def current(workspace: Workspace, key: str = "P001") -> str | None:
     newest = (await changes(workspace, None, key, field="title"))[0]
     query = items.select().where(items.c.id == newest.item_id)
     item = await workspace.database.read(lambda conn: conn.execute(query).one())
-    values = await workspace.database.read(reporting.current_values, item.product_id, "")
+    values = await workspace.database.read(current_values, item.product_id, "")
     found: str | None = values.get("title")
     return found
 

@@ -117,6 +117,76 @@ async def test_what_was_edited_counts_as_bad(workspace: Workspace) -> None:
         await ann.judge(lot.id, card.item_id, True)
 
 
+async def sampled(workspace: Workspace, run: Run) -> int:
+    """The first item in order that the sample accepted."""
+    numbers, now = await ids(workspace, run), await states(workspace, run)
+    return numbers[now.index("accepted")]
+
+
+async def test_a_sampled_item_that_is_rejected_later_is_bad(workspace: Workspace) -> None:
+    run = await finished_run(workspace)
+    lot = await look_at_all(workspace, await opened(workspace, run))
+    assert lot.can_accept
+    bob = desk(workspace, BOB)
+    one = await sampled(workspace, run)
+    await bob.reject(run.name, one, (await bob.card(run.name, one)).version, "invented")
+    lot = await bob.lot(lot.id)
+    assert (lot.looked, lot.bad, lot.can_accept) == (5, 1, False)
+    assert lot.statement == "1 of 5 bad, more than the 0 allowed"
+    assert [found.bad for found in await bob.lots(run.name)] == [1]
+    with pytest.raises(Conflict, match="1 of 5 are bad"):
+        await bob.decide_lot(lot.id, True)
+    done = await bob.decide_lot(lot.id, False)
+    assert done.statement.startswith(f"lot {lot.id} rejected: 1 of 5 bad, 0 allowed")
+
+
+async def test_what_was_edited_outside_the_lot_is_bad_and_need_not_be_looked_at(
+    workspace: Workspace,
+) -> None:
+    run = await finished_run(workspace)
+    lot = await opened(workspace, run)
+    ann = desk(workspace)
+    card = await ann.lot_next(lot.id)
+    assert card is not None
+    await ann.edit(run.name, card.item_id, card.version, {"title": "Mine"})
+    lot = await ann.lot(lot.id)
+    assert (lot.looked, lot.bad) == (1, 1)
+    while found := await ann.lot_next(lot.id):
+        assert found.item_id != card.item_id
+        lot = await ann.judge(lot.id, found.item_id, True, version=found.version)
+    assert (lot.looked, lot.bad) == (5, 1)
+    done = await ann.decide_lot(lot.id, False)
+    # What a decided lot was decided on stays.
+    await ann.undo(run.name, card.item_id)
+    assert (await ann.lot(lot.id)).bad == done.bad == 1
+
+
+async def test_a_slip_in_a_sample_is_undone_and_said_again(workspace: Workspace) -> None:
+    run = await finished_run(workspace)
+    lot = await opened(workspace, run)
+    other = await opened(workspace, run)
+    ann = desk(workspace)
+    card = await ann.lot_next(lot.id)
+    assert card is not None
+    lot = await ann.judge(lot.id, card.item_id, False, version=card.version)
+    assert (lot.looked, lot.bad) == (1, 1)
+    back = await ann.undo(run.name, card.item_id)
+    lot = await ann.lot(lot.id)
+    assert (lot.looked, lot.bad, (await ann.lot(other.id)).looked) == (0, 0, 0)
+    again = await ann.lot_next(lot.id)
+    assert again is not None and again.item_id == card.item_id
+    lot = await ann.judge(lot.id, card.item_id, True, version=back.version)
+    assert (lot.looked, lot.bad) == (1, 0)
+
+
+async def test_an_undo_that_is_refused_leaves_the_lot_as_it_was(workspace: Workspace) -> None:
+    run = await finished_run(workspace)
+    lot = await look_at_all(workspace, await opened(workspace, run))
+    with pytest.raises(Conflict, match="no verdict of Bob"):
+        await desk(workspace, BOB).undo(run.name, await sampled(workspace, run))
+    assert (await desk(workspace).lot(lot.id)).looked == 5
+
+
 async def test_two_people_look_at_different_items_of_a_sample(workspace: Workspace) -> None:
     run = await finished_run(workspace)
     lot = await opened(workspace, run)

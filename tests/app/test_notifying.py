@@ -34,6 +34,17 @@ class Listener:
     url: str = ""
     answers: list[int] = field(default_factory=list)
     heard: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    hanging: int = 0
+    most_hanging: int = 0
+    free: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def hang(self, request: web.Request) -> web.Response:
+        """Take a message and answer when it is set free."""
+        self.hanging += 1
+        self.most_hanging = max(self.most_hanging, self.hanging)
+        await self.free.wait()
+        self.hanging -= 1
+        return await self.handle(request)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Take a message."""
@@ -49,6 +60,7 @@ async def listener() -> AsyncIterator[Listener]:
     heard = Listener()
     app = web.Application()
     app.router.add_post("/hook", heard.handle)
+    app.router.add_post("/slow", heard.hang)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -165,6 +177,31 @@ async def test_of_two_servers_one_sends_a_message(workspace: Workspace, listener
     await tell(workspace)
     assert sorted(await asyncio.gather(deliver(workspace), deliver(workspace))) == [0, 1]
     assert len(listener.heard) == 1
+
+
+async def test_slow_endpoints_do_not_keep_the_others_waiting(
+    workspace: Workspace, listener: Listener
+) -> None:
+    webhooks = Webhooks(workspace)
+    slow = await webhooks.add(listener.url.replace("/hook", "/slow"))
+    for _ in range(40):
+        await tell(workspace)
+    quick = await webhooks.add(listener.url.replace("127.0.0.1", "localhost"))
+    await webhooks.change(slow.webhook.id, events=["item.accepted"])
+    for _ in range(20):
+        await tell(workspace)
+    working = asyncio.create_task(deliver(workspace))
+    for _ in range(200):
+        if len(listener.heard) == 20 and listener.hanging == store.AT_ONCE_A_HOST:
+            break
+        await asyncio.sleep(0.02)
+    assert (len(listener.heard), listener.hanging) == (20, store.AT_ONCE_A_HOST)
+    rows = (await webhooks.deliveries(quick.webhook.id)).rows
+    assert {one.state for one in rows} <= {"delivered", "waiting"} and len(rows) == 20
+    await tell(workspace)
+    listener.free.set()
+    assert await working == 61, "whatever ends makes room for the next one"
+    assert len(listener.heard) == 61 and listener.most_hanging == store.AT_ONCE_A_HOST
 
 
 @pytest.mark.parametrize(

@@ -321,3 +321,35 @@ async def test_rows_that_cannot_be_taken_are_told_and_the_others_are_taken(
     assert said[8] == "the run has no item 999999"
     assert counts(trip) == (0, 0, 0, 0)
     assert await states(workspace, run) == ["review", "ready", "review", "ready"]
+
+
+async def test_hidden_cells_that_no_export_wrote_are_said_and_not_taken(
+    workspace: Workspace, run: Run, path: Path
+) -> None:
+    await export_for_review(workspace, run.name, path)
+    nines = "9" * 5_000
+    fill(path, {
+        (2, "_item"): f"{run.name}/99999999999999999999", (3, "_item"): f"{run.name}/{nines}",
+        (4, "_version"): f"{nines}.{nines}", (5, "_version"): "999999999999999999.0",
+        **{(row, "Verdict"): "accept" for row in range(2, 6)},
+    })  # fmt: skip
+    trip = await bring(workspace, run, path)
+    assert [one.row for one in trip.problems] == [2, 3, 4, 5]
+    assert all("hidden columns were changed" in one.message for one in trip.problems)
+    assert counts(trip) == (0, 0, 0, 0)
+
+
+async def test_a_version_that_is_still_to_come_is_refused(
+    workspace: Workspace, run: Run, path: Path
+) -> None:
+    await export_for_review(workspace, run.name, path)
+    sheet = openpyxl.load_workbook(path).active
+    assert sheet is not None
+    newest, count = str(sheet.cell(2, 2).value).split(".")
+    fill(path, {
+        (2, "_version"): f"{newest}.{int(count) + 1}", (2, "Verdict"): "accept",
+        (3, "Verdict"): "accept",
+    })  # fmt: skip
+    trip = await bring(workspace, run, path)
+    assert [(one.row, "hidden columns" in one.message) for one in trip.problems] == [(2, True)]
+    assert counts(trip)[:3] == (1, 0, 0)

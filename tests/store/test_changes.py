@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import func, select
-from tests.planned import item_rows
+from tests.planned import current_values, item_rows
 from tests.store.test_turns import finished
 
 from waremill.store import changes as store
-from waremill.store import reporting, verdicts
+from waremill.store import verdicts
 from waremill.store.database import Database
 from waremill.store.runs import Run
 from waremill.store.tables import current, items, results
@@ -17,7 +17,7 @@ from waremill.store.verdicts import Decision, Edited
 async def titles(database: Database, run: Run) -> list[str | None]:
     """The current titles of a run's products."""
     return [
-        (await database.read(reporting.current_values, row.product_id, row.target)).get("title")
+        (await database.read(current_values, row.product_id, row.target)).get("title")
         for row in await item_rows(database, run)
     ]
 

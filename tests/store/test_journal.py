@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
-from tests.planned import claimed, item_rows, item_states, planned
+from tests.planned import claimed, current_values, item_rows, item_states, planned
 
 from waremill.errors import Conflict
 from waremill.store import reporting
@@ -143,7 +143,7 @@ async def test_current_follows_the_newest_result(database: Database) -> None:
     await journal.put("results", [result_row(place, "a", {"title": "old", "body": "kept"})])
     twice = [result_row(place, "a", {"title": text}) for text in ("newer", "newest")]
     await journal.put("results", twice)
-    values = await database.read(reporting.current_values, row.product_id, "de")
+    values = await database.read(current_values, row.product_id, "de")
     assert values == {"title": "newest", "body": "kept"}
     assert await count(database, results) == 3
 

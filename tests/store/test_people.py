@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from threading import Event
 from typing import Any
 
 import pytest
@@ -43,6 +45,33 @@ async def test_a_user_has_one_role_in_each_team(database: Database) -> None:
     assert found.roles == {1: "admin"}
     assert await database.read(people.members_of, 1) == [("lin", "admin")]
     assert await database.read(people.members_of, team) == []
+
+
+async def test_who_changes_accounts_waits_for_who_does(
+    database: Database, database_url: str
+) -> None:
+    inside, go_on = Event(), Event()
+
+    def first(conn: Connection) -> None:
+        people.lock_accounts(conn)
+        inside.set()
+        assert go_on.wait(30)
+        lin(conn)
+
+    def second(conn: Connection) -> bool:
+        people.lock_accounts(conn)
+        return people.any_users(conn)
+
+    other = Database(database_url)
+    one = asyncio.create_task(database.write(first))
+    assert await asyncio.to_thread(inside.wait, 30)
+    two = asyncio.create_task(other.write(second))
+    await asyncio.sleep(0.2)
+    early = two.done()
+    go_on.set()
+    await one
+    assert await two and not early
+    await other.close()
 
 
 async def test_a_session_lasts_until_its_end_or_until_its_user_is_kept_out(

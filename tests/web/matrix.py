@@ -37,7 +37,8 @@ class Route:
     """A route and the role it needs.
 
     `path` is as in the OpenAPI document; `at` fills its parameters, a function makes new ones for
-    every call of somebody who may. `send` are httpx's arguments (`json`, `params`, `files`, …).
+    every call of somebody who may. `send` are httpx's arguments (`json`, `params`, `files`, …);
+    its `headers` come beside those that say who calls.
     `of_team` says that the thing belongs to the team `main`, so that others must not know of it;
     else a role in any team is enough. `manager_too` lets in who manages users without a role.
     `fine` are further statuses that show that one was let in. `method` may be `WS`.
@@ -115,8 +116,9 @@ async def check(app: FastAPI, people: People, routes: Iterable[Route]) -> list[s
         for route in routes:
             for who in EVERYBODY:
                 for way in ("session", "token")[: 1 if who == "signed-out" else 2]:
-                    status = await _call(app, client, route, people.headers(who, way))
-                    if not _is_right(route, route.expected(who), status):
+                    reply = await call(app, client, route, people.headers(who, way))
+                    status = reply.status_code
+                    if not is_right(route, route.expected(who), status):
                         wrong.append(
                             f"{route.method} {route.path} as {who} by {way}: {status}, "
                             f"not {route.expected(who)}"
@@ -124,22 +126,25 @@ async def check(app: FastAPI, people: People, routes: Iterable[Route]) -> list[s
     return wrong
 
 
-def _is_right(route: Route, expected: int, status: int) -> bool:
+def is_right(route: Route, expected: int, status: int) -> bool:
+    """Say whether a status is what was expected."""
     if expected == 200:
         return status < 400 or status in route.fine
     return status == expected
 
 
-async def _call(
+async def call(
     app: FastAPI, client: httpx.AsyncClient, route: Route, headers: Mapping[str, str]
-) -> int:
+) -> httpx.Response:
+    """Call a route; a socket's answer has a status alone."""
     at = await route.at() if callable(route.at) else route.at
     path = route.path.format(**at)
+    send = dict(route.send)
+    every = {**headers, **send.pop("headers", {})}
     if route.method == "WS":
-        return await knock(app, path, {"Origin": ORIGIN, **headers})
+        return httpx.Response(await knock(app, path, {"Origin": ORIGIN, **every}))
     client.cookies.clear()
-    reply = await client.request(route.method, path, headers=dict(headers), **route.send)
-    return reply.status_code
+    return await client.request(route.method, path, headers=every, **send)
 
 
 async def knock(app: FastAPI, path: str, headers: Mapping[str, str]) -> int:
@@ -148,6 +153,7 @@ async def knock(app: FastAPI, path: str, headers: Mapping[str, str]) -> int:
     A refusal before it is accepted tells a signed-out caller from others by nothing, so 401 stands
     for any where no token or cookie was sent.
     """
+    path, _, query = path.partition("?")
     sent: list[dict[str, Any]] = []
     incoming: list[dict[str, Any]] = [{"type": "websocket.connect"}]
     raw = {"host": ORIGIN.partition("//")[2], **headers}
@@ -159,7 +165,8 @@ async def knock(app: FastAPI, path: str, headers: Mapping[str, str]) -> int:
         sent.append(message)
 
     scope = {
-        "type": "websocket", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "type": "websocket", "path": path, "raw_path": path.encode(),
+        "query_string": query.encode(),
         "headers": [(k.lower().encode(), v.encode()) for k, v in raw.items()],
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8750), "scheme": "ws",
         "root_path": "", "subprotocols": [], "asgi": {"version": "3.0"}, "http_version": "1.1",

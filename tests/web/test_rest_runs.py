@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from sqlalchemy import Connection, update
 from tests.web.shops import WORKED, Shop, keeps, shop, stocked, vendor_url
+
+from waremill.store.tables import runs
+from waremill.store.tables_people import teams
 
 __all__ = ["shop", "stocked", "vendor_url"]
 
@@ -59,6 +63,26 @@ async def test_a_planned_run_is_paused_resumed_and_cancelled(shop: Shop) -> None
     assert budget["budget"] == 7.5
     assert (await shop.ask("POST", f"/v1/runs/{run}/cancel", status=202))["state"] == "cancelled"
     await shop.ask("POST", f"/v1/runs/{run}/resume", status=409)
+
+
+async def test_an_approval_names_the_amount_that_was_seen(shop: Shop) -> None:
+    body = {"pipeline": "copy", "limit": 1, "start": False, "budget": 6}
+    run = (await shop.ask("POST", "/v1/runs", body, status=202))["run"]
+    path = f"/v1/runs/{run}/approve"
+    problem = await shop.ask("POST", path, status=409)
+    assert "nobody's approval" in problem["detail"]
+
+    def lin_ordered_it_in_a_team_with_a_limit(conn: Connection) -> None:
+        conn.execute(update(teams).values(approve_above=5_000_000_000))
+        conn.execute(update(runs).where(runs.c.name == run).values(created_by="lin"))
+
+    await shop.workspace.database.write(lin_ordered_it_in_a_team_with_a_limit)
+    for seen in (None, {"amount": None}, {"amount": 5.5}):
+        problem = await shop.ask("POST", path, seen, status=409)
+        assert "it may cost 6 USD" in problem["detail"]
+    await shop.ask("POST", path, {"amount": -1}, status=422)
+    await shop.ask("POST", path, {"amount": 6}, status=202)
+    await ended(shop, run)
 
 
 async def test_a_trial_says_what_the_whole_would_cost(shop: Shop) -> None:

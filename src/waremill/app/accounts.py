@@ -82,6 +82,7 @@ class Accounts:
         hashed = None if password is None else await hash_password(password)
 
         def add(conn: Connection) -> User:
+            store.lock_accounts(conn)
             first = not store.any_users(conn)
             if first and hashed is None:
                 raise ConfigError("the first account needs a password: nobody could sign in")
@@ -146,30 +147,35 @@ class Accounts:
 
     async def disable(self, name: str, disabled: bool = True) -> User:
         """Keep a user out at once, sessions and tokens included, or let the user in again."""
-        self._actor.need_manager("disabling a user")
-
-        def change(conn: Connection) -> User:
-            user = self._find(conn, name)
-            if disabled:
-                self._keep_a_manager(conn, user)
-                store.end_sessions(conn, user.id)
-            store.update_user(conn, user.id, disabled=disabled)
-            verb = "user.disable" if disabled else "user.enable"
-            record(conn, self._actor, verb, f"user {user.name}")
-            return self._find(conn, name)
-
-        return await self._database.write(change)
+        return await self.change_user(name, disabled=disabled)
 
     async def set_manages(self, name: str, manages: bool) -> User:
         """Let a user manage users and teams, or no longer."""
-        self._actor.need_manager("saying who manages users")
+        return await self.change_user(name, manages=manages)
+
+    async def change_user(
+        self, name: str, *, manages: bool | None = None, disabled: bool | None = None
+    ) -> User:
+        """Say whether a user manages users, and keep the user out or not: both, or neither.
+
+        None leaves it as it is. Raises Conflict where nobody would be left who manages users.
+        """
+        self._actor.need_manager("changing a user")
 
         def change(conn: Connection) -> User:
+            store.lock_accounts(conn)
             user = self._find(conn, name)
-            if not manages:
+            if disabled or manages is False:
                 self._keep_a_manager(conn, user)
-            store.update_user(conn, user.id, admin=manages)
-            record(conn, self._actor, "user.manages", f"user {user.name}", manages=manages)
+            if manages is not None:
+                store.update_user(conn, user.id, admin=manages)
+                record(conn, self._actor, "user.manages", f"user {user.name}", manages=manages)
+            if disabled is not None:
+                if disabled:
+                    store.end_sessions(conn, user.id)
+                store.update_user(conn, user.id, disabled=disabled)
+                verb = "user.disable" if disabled else "user.enable"
+                record(conn, self._actor, verb, f"user {user.name}")
             return self._find(conn, name)
 
         return await self._database.write(change)
@@ -261,6 +267,7 @@ class Accounts:
         new = None if role is None else as_role(role)
 
         def change(conn: Connection) -> None:
+            store.lock_accounts(conn)
             where = self._team(conn, team, "admin")
             who = self._find(conn, user)
             before = store.set_role(conn, who.id, where.id, new)

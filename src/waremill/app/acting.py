@@ -22,7 +22,8 @@ class Actor:
     """Somebody who uses the system.
 
     `teams` gives the role by team id; `everywhere` is a role in every team, as the person at the
-    keyboard of a workspace without accounts has; `address` is where a request came from.
+    keyboard of a workspace without accounts has; `address` is where a request came from, `via` the
+    name of the API token it came with.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Actor:
     everywhere: Role | None = None
     manages: bool = False
     address: str | None = None
+    via: str | None = None
 
     def role(self, team: int) -> Role | None:
         """Give the role in a team; None for somebody who must not know of it."""

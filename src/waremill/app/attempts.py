@@ -1,4 +1,9 @@
-"""How often somebody may try to sign in: per address and per name, in memory of bounded size."""
+"""How often somebody may try to sign in, in memory of bounded size.
+
+Wrong tries are counted three ways. For one name from one address few are allowed: who guesses there
+keeps out nobody but those at the same address. For one name from anywhere more are, so that a guess
+from many addresses is slow; and from one address more still, since behind a proxy all have the one.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +15,12 @@ from math import ceil
 
 from waremill.errors import UserError, Where
 
-ALLOWED, WINDOW = 5, 60.0
-"""So many wrong attempts in so many seconds."""
+WINDOW = 60.0
+"""The seconds in which wrong attempts are counted."""
+ALLOWED, BY_NAME, BY_ADDRESS = 5, 20, 50
+"""So many of them: for a name from an address, for a name, and from an address."""
 REMEMBERED = 10_000
-"""Names and addresses that are remembered at most; the one not tried for longest goes first."""
+"""Names, addresses and pairs remembered at most; the one not tried for longest goes first."""
 
 
 class TooManyAttempts(UserError):
@@ -37,45 +44,58 @@ class Attempts:
     ) -> None:
         self._remembered = remembered
         self._clock = clock
-        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._times: OrderedDict[_Key, deque[float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._times)
 
     def start(self, name: str | None, address: str | None) -> None:
-        """Note an attempt. Raises TooManyAttempts where five were wrong within a minute."""
+        """Note an attempt. Raises TooManyAttempts where as many as allowed were wrong."""
         now = self._clock()
         keys = _keys(name, address)
-        waits = [self._wait(key, now) for key in keys]
+        waits = [self._wait(key, allowed, now) for key, allowed in keys.items()]
         if (longest := max(waits, default=0.0)) > 0:
             seconds = ceil(longest)
             raise TooManyAttempts(
                 f"too many wrong sign-ins; try again in {seconds} s", retry_after=seconds
             )
         for key in keys:
-            self._times.setdefault(key, deque(maxlen=ALLOWED)).append(now)
+            self._times.setdefault(key, deque()).append(now)
             self._times.move_to_end(key)
         while len(self._times) > self._remembered:
             self._times.popitem(last=False)
 
     def succeeded(self, name: str | None, address: str | None) -> None:
-        """Take an attempt back that was right, and forget the name's wrong ones."""
-        by_name, *by_address = _keys(name, None) + _keys(None, address)
-        self._times.pop(by_name, None)
-        for key in by_address:
-            if times := self._times.get(key):
+        """Take an attempt back that was right, and forget the name's wrong ones from there.
+
+        Those from other addresses stay: that somebody signs in rightly makes them no better.
+        """
+        for key, allowed in _keys(name, address).items():
+            if allowed == ALLOWED:
+                self._times.pop(key, None)
+            elif times := self._times.get(key):
                 times.pop()
 
-    def _wait(self, key: str, now: float) -> float:
+    def _wait(self, key: _Key, allowed: int, now: float) -> float:
         times = self._times.get(key)
         while times and times[0] <= now - WINDOW:
             times.popleft()
-        return times[0] + WINDOW - now if times and len(times) >= ALLOWED else 0.0
+        return times[0] + WINDOW - now if times and len(times) >= allowed else 0.0
 
 
-def _keys(name: str | None, address: str | None) -> list[str]:
-    keys = [] if name is None else [f"name {name}"]
-    return keys if address is None else [*keys, f"address {_network(address)}"]
+_Key = tuple[str | None, str | None]
+"""A name and an address; None is any."""
+
+
+def _keys(name: str | None, address: str | None) -> dict[_Key, int]:
+    """Give what an attempt is counted under, and how many are allowed there."""
+    place = "" if address is None else _network(address)
+    keys: dict[_Key, int] = {}
+    if name is not None:
+        keys |= {(name, place): ALLOWED, (name, None): BY_NAME}
+    if place:
+        keys[None, place] = BY_ADDRESS
+    return keys
 
 
 def _network(address: str) -> str:

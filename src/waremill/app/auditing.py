@@ -32,11 +32,14 @@ def record(
     """Record a change in the audit log, inside the caller's write transaction.
 
     `action` is `noun.verb` as in `run.start`; `subject` names the thing as people do, as in
-    `run 1122-ab12cd`; `detail` is small JSON: old and new values, counts, conditions. Raises
-    ValueError, a bug of the caller's, for a detail under a name that only secrets have.
+    `run 1122-ab12cd`; `detail` is small JSON: old and new values, counts, conditions. What came
+    with an API token says which: `via`. Raises ValueError, a bug of the caller's, for a detail
+    under a name that only secrets have.
     """
     if secret := SECRET_NAMES & detail.keys():
         raise ValueError(f"the audit log takes no {sorted(secret)[0]}")
+    if actor.via is not None:
+        detail["via"] = actor.via
     store.append(conn, Entered(actor.name, team, action, subject, actor.address), detail)
 
 

@@ -6,7 +6,7 @@ text that somebody put on disk by other means is taken as approved, and becomes 
 
 from __future__ import annotations
 
-import difflib
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import Connection
 
 from waremill.app import auditing
+from waremill.app.differing import DiffLine, diff_lines
 from waremill.app.generating import may_use
 from waremill.app.linting import (
     Kind,
@@ -37,7 +38,7 @@ from waremill.app.workfiles import (
     write_text_of,
 )
 from waremill.domain import Emit
-from waremill.errors import ConfigError, Conflict, Forbidden, NotFound, Where
+from waremill.errors import ConfigError, Conflict, Forbidden, LimitReached, NotFound, Where
 from waremill.pipeline import load_pipeline, pipeline_names
 from waremill.store import versions as store
 from waremill.store.versions import FileVersion, text_hash
@@ -69,7 +70,8 @@ class TemplateText:
     """A file as it is to be edited: its open draft, or else what is approved.
 
     `etag` changes with whatever is saved, approved, or changed on disk. `approved` is the text on
-    disk, None for a new file. `version` is the version `text` is, None for a new file.
+    disk, None for a new file. `version` is the version `text` is, None for a new file, or where
+    the database had no room to keep what was found on disk.
     """
 
     path: str
@@ -80,19 +82,6 @@ class TemplateText:
     version: FileVersion | None
     approved: str | None
     editable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DiffLine:
-    """One line of a difference: ' ' stands in both, '-' in the old text, '+' in the new one.
-
-    `old` and `new` are line numbers from 1; '…' stands for lines left out that stand in both.
-    """
-
-    mark: Literal[" ", "-", "+", "…"]
-    text: str
-    old: int | None = None
-    new: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +123,7 @@ class Editor:
     async def read(self, path: str) -> TemplateText:
         """Give a file as it is to be edited; one that does not exist yet is empty and `new`."""
         team = await self._need("viewer", path)
-        disk, approved, draft = await self._newest(path)
+        disk, approved, draft = await self._newest(path, looking=True)
         state: Literal["approved", "draft", "new"] = "new" if disk is None else "approved"
         text, version = disk or "", approved if disk is not None else None
         if draft is not None:
@@ -150,7 +139,7 @@ class Editor:
     ) -> Page[FileVersion]:
         """Page through a file's versions, newest first."""
         await self._need("viewer", path)
-        await self._newest(path)
+        await self._newest(path, looking=True)
         size = page_size(size)
         before = None
         if cursor is not None:
@@ -170,7 +159,8 @@ class Editor:
 
     async def diff(self, old: int, new: int, *, around: int = 3) -> tuple[DiffLine, ...]:
         """Give the difference of two versions by lines, with so many equal lines around."""
-        return diff_lines(await self.text(old), await self.text(new), around=around)
+        before, after = await self.text(old), await self.text(new)
+        return await asyncio.to_thread(diff_lines, before, after, around=around)
 
     async def needs_approval(self) -> bool:
         """Say whether a draft needs a second person: as it is set, else where there are accounts.
@@ -414,10 +404,13 @@ class Editor:
         await self._need(role, found.path)
         return found
 
-    async def _newest(self, path: str) -> tuple[str | None, FileVersion | None, FileVersion | None]:
+    async def _newest(
+        self, path: str, *, looking: bool = False
+    ) -> tuple[str | None, FileVersion | None, FileVersion | None]:
         """Give the text on disk, the version it is, and the open draft.
 
-        A text on disk that is no version yet becomes one: somebody put it there.
+        A text on disk that is no version yet becomes one: somebody put it there. Where the database
+        takes nothing (a full disk), who is only `looking` gets the text without a version.
         """
         disk = read_text_of(self._root, path)
         look = self._workspace.database.read
@@ -430,7 +423,12 @@ class Editor:
                     return known  # somebody else looked at the same time
                 return store.add_version(conn, path, disk, "approved", "")
 
-            approved = await self._workspace.database.write(write)
+            try:
+                approved = await self._workspace.database.write(write)
+            except (LimitReached, ConfigError):
+                if not looking:
+                    raise
+                approved = None
         return disk, approved, await look(store.newest_version, path, "draft")
 
     def _same(self, path: str, etag: str, disk: str | None, draft: FileVersion | None) -> None:
@@ -457,28 +455,6 @@ def _runnable(path: str) -> str:
 
 def _etag(disk: str | None, draft: FileVersion | None) -> str:
     return f"{'new' if disk is None else text_hash(disk)[:16]}-{draft.id if draft else 0}"
-
-
-def diff_lines(old: str, new: str, *, around: int = 3) -> tuple[DiffLine, ...]:
-    """Give the difference of two texts by lines, with so many equal lines around."""
-    before, after = old.splitlines(), new.splitlines()
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    found: list[DiffLine] = []
-    last = 0
-    for group in matcher.get_grouped_opcodes(around):
-        if group[0][1] > last:
-            found.append(DiffLine("…", ""))
-        last = group[-1][2]
-        for tag, i1, i2, j1, j2 in group:
-            if tag == "equal":
-                pairs = zip(range(i1, i2), range(j1, j2), strict=True)
-                found += [DiffLine(" ", before[i], i + 1, j + 1) for i, j in pairs]
-            else:
-                found += [DiffLine("-", before[i], i + 1) for i in range(i1, i2)]
-                found += [DiffLine("+", after[j], None, j + 1) for j in range(j1, j2)]
-    if found and last < len(before):
-        found.append(DiffLine("…", ""))
-    return tuple(found)
 
 
 __all__ = [

@@ -135,11 +135,14 @@ async def may_use(workspace: Workspace, assembly: Assembly, role: Role = "operat
     Forbidden in an own team where the role is below `role`. A foreign model is told of as one that
     is not configured.
     """
+    pipeline = assembly.pipeline.name
     wanted = [
-        ("pipeline", assembly.pipeline.name),
         *(("template", name) for name in assembly.templates),
         *(("model", name) for name in assembly.models),
     ]
+    # A template that is run by its name is no pipeline, whoever has one of that name.
+    if any(f"pipelines/{pipeline}{ending}" in assembly.files for ending in (".yaml", ".yml")):
+        wanted.insert(0, ("pipeline", pipeline))
     owned = await workspace.database.read(store_versions.owned_by)
     known = await seen_settings(workspace, owned)
     for name in assembly.models:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from waremill.app import auditing
 from waremill.app.acting import Actor
 from waremill.catalog.reading import Batch, Reader, expand_sources, is_url, read_source
 from waremill.catalog.selection import facet_index
@@ -80,7 +81,7 @@ class ImportOptions:
 
     `keyless` allows rows without a key, which get `sheet!row`. A source of such rows goes into a
     catalogue of its own, named after it, unless one is chosen. A new catalogue becomes the team's;
-    only those of `teams` are known (None: of every team).
+    only those of `teams` are known (None: of every team). `by` stands in the audit log.
     """
 
     key: str | None = None
@@ -90,6 +91,7 @@ class ImportOptions:
     keyless: bool = False
     team: int = FIRST_TEAM
     teams: tuple[int, ...] | None = None
+    by: Actor | None = None
 
 
 def options_for(actor: Actor, options: ImportOptions, known: Sequence[Catalog]) -> ImportOptions:
@@ -106,7 +108,7 @@ def options_for(actor: Actor, options: ImportOptions, known: Sequence[Catalog]) 
         raise Forbidden("an import needs the role operator")
     mine = {one.team_id for one in known if actor.may("operator", one.team_id)}
     teams = None if actor.everywhere is not None else tuple(sorted(mine))
-    return replace(options, team=team, teams=teams)
+    return replace(options, team=team, teams=teams, by=actor)
 
 
 async def import_sources(
@@ -211,7 +213,7 @@ async def _one_source(
     for batch in reader.batches():
         if catalog is None:  # nothing is written before the first rows could be read
             catalog = await database.write(
-                store_products.save_catalog, wanted, further=done.number > 0
+                _begin, wanted, source.file, options.by, further=done.number > 0
             )
             done.number = catalog.imports
         pending += _rows(batch, source, key, group, options, done)
@@ -229,6 +231,20 @@ async def _one_source(
     await _save(database, catalog, reader, pending, counts)
     # The reader may have named more columns on the way (units beside their originals).
     return await database.write(_widen, catalog, tuple(reader.columns))
+
+
+def _begin(
+    conn: Connection, wanted: Catalog, file: str, by: Actor | None, *, further: bool
+) -> Catalog:
+    """Make or widen the catalogue, and record the import with the first thing it writes."""
+    catalog = store_products.save_catalog(conn, wanted, further=further)
+    if by is not None:
+        subject = f"catalogue {catalog.name}"
+        auditing.record(
+            conn, by, "catalog.import", subject, catalog.team_id, source=file,
+            number=catalog.imports,
+        )  # fmt: skip
+    return catalog
 
 
 def _index_facets(conn: Connection, catalog: Catalog, dialect: Dialect) -> None:

@@ -8,30 +8,33 @@ waits for a second person.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, Unpack
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from waremill.app import auditing, trialling
 from waremill.app.assembly import all_models, require_keys
 from waremill.app.generating import may_use
 from waremill.app.options import TaskOptions, budget_in_nano, order_run, prepare
 from waremill.app.status import RunStatus, money
-from waremill.app.working import owner_is_dead, thaw
-from waremill.errors import ConfigError, Conflict, Forbidden, LimitReached
+from waremill.app.working import owner_is_alive, owner_is_dead, thaw, waits_because
+from waremill.errors import ConfigError, Conflict, Forbidden, LimitReached, WaremillError
 from waremill.runs.plan import plan_run
 from waremill.store import items as store_items
 from waremill.store import runs as store_runs
+from waremill.store.database import Database
 from waremill.store.limits import team_left
 from waremill.store.runs import Run
 from waremill.store.tables import dumps
-from waremill.store.tables_people import teams
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
@@ -42,6 +45,10 @@ CLAIM_SECONDS = 5.0
 _LOOK_EACH = 0.05
 _SETTLED = (0, 1, 3, 130)
 """Exit codes after which the run itself says how it ended."""
+_SUMMED_SECONDS = 60.0
+"""After so long a done trial's worker is taken to have died before it summed the trial up."""
+_BEGINNING: WeakKeyDictionary[Database, set[int]] = WeakKeyDictionary()
+"""The rivals that this process is beginning just now."""
 
 
 async def plan(
@@ -57,28 +64,24 @@ async def plan(
     assembly = (await workspace.seen()).assemble(pipeline, options.get("model"))
     await may_use(workspace, assembly)
     prepared = await prepare(workspace, assembly, options, kind)
-    rival = None
-    if kind == "trial":
-        run, order = await trialling.plan_trial(workspace, prepared, options)
-        if order is not None:
-            rival = await plan_run(workspace.database, order)
-    else:
+
+    def record(conn: Connection, run: Run, items: int) -> None:
+        auditing.record(
+            conn, workspace.actor, f"{kind}.plan", f"run {run.name}", run.team_id,
+            pipeline=pipeline, items=items, where=options.get("where"),
+        )  # fmt: skip
+
+    if kind == "run":
         forecast = await trialling.forecast_for(workspace, prepared)
         order = order_run(workspace.settings, prepared, options, "run", forecast=forecast)
-        run = await plan_run(workspace.database, order)
-    detail: dict[str, Any] = {
-        "pipeline": pipeline,
-        "items": run.total,
-        "where": options.get("where"),
-    }
+        # What it may cost is set by the store as it is created: there is no run without its limit.
+        return await plan_run(workspace.database, replace(order, opened=record))
+    run, against = await trialling.plan_trial(workspace, prepared, options)
+    rival = None if against is None else await plan_run(workspace.database, against)
 
     def settle(conn: Connection) -> Run:
-        auditing.record(
-            conn, workspace.actor, f"{kind}.plan", f"run {run.name}", run.team_id, **detail
-        )
-        _cap(conn, run)
+        record(conn, run, run.total)
         if rival is not None:
-            _cap(conn, rival)
             plan = {**run.plan, "rival": rival.name}
             store_runs.set_run(conn, run.id, {"plan": dumps(plan)})
         return store_runs.get_run(conn, run.id)
@@ -101,19 +104,20 @@ async def launch(
 
 async def waits_for(workspace: Workspace, run: Run) -> str | None:
     """Say why a run waits for a second person, and note it with the run; None when it does not."""
-    above = await workspace.database.read(_approval_above, run.team_id)
-    if above is None or run.approved_by is not None or not _dear(run, above):
+    if await workspace.database.read(store_runs.waits_above, run) is None:
         return None
-    settings = workspace.settings
-    cost = _may_cost(run)
-    shown = "an unknown amount" if cost is None else f"{money(cost, settings.per_usd):g}"
-    reason = (
-        f"waits for a second person: it may cost {shown} {settings.currency}, and above "
-        f"{money(above, settings.per_usd):g} {settings.currency} somebody else must approve"
-    )
-    if run.state == "planned" and run.reason != reason:
-        await workspace.database.write(store_runs.set_run, run.id, {"reason": reason})
-    return reason
+
+    def note(conn: Connection) -> str | None:
+        now = store_runs.locked(conn, run.id)
+        above = store_runs.waits_above(conn, now)
+        if above is None:
+            return None
+        reason = waits_because(workspace.settings, _cost(now), above)
+        if now.state == "planned" and now.reason != reason:
+            store_runs.set_run(conn, now.id, {"reason": reason})
+        return reason
+
+    return await workspace.database.write(note)
 
 
 async def start(workspace: Workspace, run: Run | str) -> RunStatus:
@@ -127,7 +131,7 @@ async def start(workspace: Workspace, run: Run | str) -> RunStatus:
     found = await workspace.find_run(name, "operator")
     if found.state in ("done", "cancelled", "planning"):
         raise Conflict(f"run {found.name} is {found.state}; it cannot be started")
-    if found.owner is not None and not owner_is_dead(found.owner):
+    if await workspace.database.read(store_runs.is_worked, found, owner_is_dead, owner_is_alive):
         raise Conflict(f"run {found.name} is being worked already")
     if (reason := await waits_for(workspace, found)) is not None:
         raise Conflict(f"run {found.name} {reason}")
@@ -144,37 +148,113 @@ async def start(workspace: Workspace, run: Run | str) -> RunStatus:
     return await workspace.status(found.name)
 
 
-async def approve_run(workspace: Workspace, name: str) -> RunStatus:
+async def begin_rival(workspace: Workspace, trial: Run) -> None:
+    """Begin what a finished trial is compared with, unless it began or could not begin before.
+
+    For whoever looks at a trial: the server that launched it may be gone. Why a rival cannot begin
+    is noted with it; who may not operate the team's runs begins nothing.
+    """
+    name = trial.plan.get("rival")
+    if name is None or trial.state != "done":
+        return
+    if not workspace.actor.may("operator", trial.team_id):
+        return
+    database = workspace.database
+    if not trial.summary:  # its worker sums it up before it ends
+        now = await database.read(store_runs.clock)
+        if now - (trial.ended_at or now) < _SUMMED_SECONDS:
+            return
+    rival = await database.read(store_runs.find_run, name)
+    if rival.state != "planned" or rival.owner is not None or rival.reason is not None:
+        return
+    beginning = _BEGINNING.setdefault(database, set())
+    if rival.id in beginning:
+        return
+    beginning.add(rival.id)
+    try:
+        await start(workspace, rival)
+    except WaremillError as error:
+        await database.write(_note, rival.id, str(error).removeprefix(f"run {rival.name} "))
+    finally:
+        beginning.discard(rival.id)
+
+
+async def begin_rivals(workspace: Workspace) -> None:
+    """Begin the rivals of the newest finished trials, as a starting server does."""
+    for run in await workspace.runs():
+        await begin_rival(workspace, run)
+
+
+def _note(conn: Connection, run_id: int, reason: str) -> None:
+    """Note why a planned run did not begin, where nothing is noted yet."""
+    now = store_runs.locked(conn, run_id)
+    if now.state == "planned" and now.owner is None and now.reason is None:
+        store_runs.set_run(conn, run_id, {"reason": reason})
+
+
+async def approve_run(workspace: Workspace, name: str, amount: float | None) -> RunStatus:
     """Approve a run that waits for a second person, and start it.
 
-    Raises Forbidden for who ordered it, Conflict for a run that waits for nobody.
+    `amount` is what the approver saw that it may cost, in the workspace's currency; None for an
+    unknown amount. Raises Forbidden for who ordered it or raised its budget, Conflict for a run
+    that waits for nobody and for one that may cost another amount by now.
     """
     run = await workspace.find_run(name, "operator")
-    if await waits_for(workspace, run) is None:
-        raise Conflict(f"run {run.name} waits for nobody's approval")
-    if run.created_by == workspace.actor.name:
-        raise Forbidden(f"run {run.name} is your own; a second person must approve it")
+    settings = workspace.settings
 
     def approve(conn: Connection) -> None:
+        now = store_runs.locked(conn, run.id)
+        above = store_runs.waits_above(conn, now)
+        if above is None or now.state in ("done", "cancelled"):
+            raise Conflict(f"run {run.name} waits for nobody's approval")
+        if now.created_by == workspace.actor.name:
+            raise Forbidden(f"run {run.name} is your own; a second person must approve it")
+        if now.budget_by == workspace.actor.name:
+            raise Forbidden(
+                f"you raised the budget of run {run.name}; a second person must approve it"
+            )
+        cost = money(_cost(now), settings.per_usd)
+        if not _same(cost, amount):
+            raise Conflict(
+                f"run {run.name} {waits_because(settings, _cost(now), above)}; approve it with "
+                "that amount once you have seen it"
+            )
         store_runs.set_run(conn, run.id, {"approved_by": workspace.actor.name, "reason": None})
         auditing.record(
             conn, workspace.actor, "run.approve", f"run {run.name}", run.team_id,
-            ordered_by=run.created_by,
+            ordered_by=run.created_by, amount=cost,
         )  # fmt: skip
 
     await workspace.database.write(approve)
     return await start(workspace, run.name)
 
 
+def may_cost(workspace: Workspace, run: Run) -> float | None:
+    """Give the most a run may cost in the workspace's currency; None for an unknown amount."""
+    return money(_cost(run), workspace.settings.per_usd)
+
+
+def _cost(run: Run) -> int | None:
+    return store_runs.may_cost(run.budget, run.plan)
+
+
+def _same(cost: float | None, amount: float | None) -> bool:
+    """Compare amounts to the six digits that a run's reason shows."""
+    if cost is None or amount is None:
+        return cost is amount
+    return math.isclose(cost, amount, rel_tol=1e-5, abs_tol=1e-6)
+
+
 async def resume(workspace: Workspace, name: str, *, retry_failed: bool = False) -> RunStatus:
     """Go on with a paused run, or try the failed items of a finished one again."""
     run = await workspace.find_run(name, "operator")
     if retry_failed:
-        if run.owner is not None and not owner_is_dead(run.owner):
-            raise Conflict(f"run {run.name} is being worked; pause it first")
 
         def revive(conn: Connection) -> None:
-            count = store_items.revive_failed(conn, run)
+            now = store_runs.locked(conn, run.id)
+            if store_runs.is_worked(conn, now, owner_is_dead, owner_is_alive):
+                raise Conflict(f"run {run.name} is being worked; pause it first")
+            count = store_items.revive_failed(conn, now)
             auditing.record(
                 conn, workspace.actor, "run.retry", f"run {run.name}", run.team_id, items=count
             )
@@ -186,61 +266,23 @@ async def resume(workspace: Workspace, name: str, *, retry_failed: bool = False)
 async def set_budget(workspace: Workspace, name: str, budget: float) -> RunStatus:
     """Set a run's budget, in the workspace's currency; a worker keeps to it from its next draw.
 
-    A budget that needs a second person withdraws an approval given before.
+    A budget that needs a second person withdraws an approval given before, and who raised it may
+    not give it anew.
     """
     run = await workspace.find_run(name, "operator")
-    if run.state in ("done", "cancelled"):
-        raise Conflict(f"run {run.name} is {run.state}; its budget has ended")
     amount = budget_in_nano(workspace.settings, run.plan.get("identities", {}), budget)
 
     def write(conn: Connection) -> None:
-        above = _approval_above(conn, run.team_id)
-        if above is not None and amount > above and amount > (run.budget or 0):
-            if run.state == "running":
-                raise Conflict(
-                    f"run {run.name} is being worked; pause it before its budget rises that far"
-                )
-            store_runs.set_run(conn, run.id, {"approved_by": None})
-        store_runs.set_budget(conn, run, amount)
+        now = store_runs.set_budget(conn, run, amount, workspace.actor.name)
+        if now.state in ("done", "cancelled"):
+            raise Conflict(f"run {now.name} is {now.state}; its budget has ended")
         auditing.record(
             conn, workspace.actor, "run.budget", f"run {run.name}", run.team_id,
-            old=money(run.budget, workspace.settings.per_usd), new=budget,
+            old=money(now.budget, workspace.settings.per_usd), new=budget,
         )  # fmt: skip
 
     await workspace.database.write(write)
     return await workspace.status(run.name)
-
-
-def _approval_above(conn: Connection, team_id: int) -> int | None:
-    """Give above how many nano-USD a run of a team needs a second person; None for never."""
-    found = conn.execute(select(teams.c.approve_above).where(teams.c.id == team_id))
-    amount: int | None = found.scalar_one_or_none()
-    return amount
-
-
-def _may_cost(run: Run) -> int | None:
-    """Give the most a run may cost in nano-USD: its budget, else the forecast; None if unknown."""
-    if run.budget is not None:
-        return run.budget
-    for line in run.plan.get("forecast") or ():
-        if line["name"] == "cost" and line["forecast"]:
-            value, _, high, _ = line["forecast"]
-            return int(value if high is None else high)
-    return None
-
-
-def _dear(run: Run, above: int) -> bool:
-    cost = _may_cost(run)
-    if cost is None and run.kind == "trial":
-        return False  # it is capped
-    return cost is None or cost > above
-
-
-def _cap(conn: Connection, run: Run) -> None:
-    """Hold a run without a budget to what its team lets one person spend."""
-    above = _approval_above(conn, run.team_id)
-    if above is not None and run.budget is None and not _dear(run, above):
-        store_runs.set_run(conn, run.id, {"budget": above})
 
 
 class _Process:
@@ -294,10 +336,7 @@ class _Process:
         run = await database.read(store_runs.get_run, self._run.id)
         if code not in _SETTLED and run.owner is None and run.state in ("planned", "paused"):
             await database.write(store_runs.set_run, run.id, {"reason": self._said()})
-        if run.state == "done" and (rival := run.plan.get("rival")):
-            second = await database.read(store_runs.find_run, rival)
-            if second.state == "planned" and second.owner is None:
-                await _Process(self._workspace, second).begin()
+        await begin_rival(self._workspace, run)
 
     def _said(self) -> str:
         """Give the last line of the log that is meant for a person."""
@@ -326,8 +365,11 @@ def log_of(workspace: Workspace, run: Run) -> Path:
 
 __all__ = [
     "approve_run",
+    "begin_rival",
+    "begin_rivals",
     "launch",
     "log_of",
+    "may_cost",
     "plan",
     "resume",
     "set_budget",

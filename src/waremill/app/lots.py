@@ -51,9 +51,9 @@ class Promise:
 class Lot:
     """A lot of `size` items, of which `sample` were drawn; `allowed` of these may be bad.
 
-    `state` is open, accepted or rejected; `looked` and `bad` count the sample so far. `statement`
-    says what the sample shows, and of a decided lot what became of the rest. Times are Unix
-    seconds.
+    `state` is open, accepted or rejected; `looked` and `bad` count the sample so far: what was
+    rejected or edited outside the lot while it is open is bad, too. `statement` says what the
+    sample shows, and of a decided lot what became of the rest. Times are Unix seconds.
     """
 
     id: int
@@ -238,6 +238,8 @@ async def decide_lot(desk: ReviewDesk, lot_id: int, accept: bool) -> Lot:
         if accept and row.state == "accepted":
             return row
         _must_be_open(row)
+        store.keep_counts(conn, lot_id)
+        row = store.get(conn, lot_id)
         said = f"lot {lot_id}: " + sampling.statement(
             row.looked, row.bad, row.confidence, row.most_bad, row.allowed
         )

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import orjson
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from waremill.app.status import NANO
+from waremill.errors import WaremillError
 from waremill.store import webhooks as store_webhooks
+from waremill.store.database import Database
 from waremill.store.runs import GENERATE
-from waremill.store.tables import runs, spend
+from waremill.store.tables import documents, runs, spend
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
+
+EVERY_SECONDS = 5.0
+"""For so long a write that went well speaks for the next ones."""
+PATIENCE = 1.0
+PROBE_SIZE = 16 * 1024
 
 
 @dataclass(slots=True)
@@ -61,11 +72,51 @@ async def figures(workspace: Workspace) -> Figures:
 
 
 async def is_ready(workspace: Workspace) -> bool:
-    """Say whether the database answers."""
-    from waremill.errors import WaremillError
+    """Say whether the database answers, and takes what is written.
 
+    A write that waits for another one counts as taken; it is waited for no longer than a second.
+    """
+    database = workspace.database
+    probe = _PROBES.setdefault(database, _Probe())
     try:
-        await workspace.database.read(lambda conn: conn.execute(select(1)).scalar_one())
-    except WaremillError:
+        await database.read(lambda conn: conn.execute(select(1)).scalar_one())
+        return await probe.takes_writes(database)
+    except (WaremillError, SQLAlchemyError):
         return False
-    return True
+
+
+class _Probe:
+    """Writes now and then, one write at a time: whoever asks often must not wear the disk."""
+
+    def __init__(self) -> None:
+        self._good_at = -EVERY_SECONDS
+        self._writing: asyncio.Task[None] | None = None
+
+    async def takes_writes(self, database: Database) -> bool:
+        """Raise what the database said against a write."""
+        if time.monotonic() - self._good_at < EVERY_SECONDS:
+            return True
+        if self._writing is None:
+            self._writing = asyncio.create_task(database.write(_write_something))
+        writing = self._writing
+        await asyncio.wait({writing}, timeout=PATIENCE)
+        if not writing.done():
+            return True
+        if self._writing is writing:
+            self._writing = None
+        writing.result()
+        self._good_at = time.monotonic()
+        return True
+
+
+_PROBES: WeakKeyDictionary[Database, _Probe] = WeakKeyDictionary()
+
+
+def _write_something(conn: Connection) -> None:
+    """Add a text and take it away again: it needs room, and nobody sees it."""
+    name = f"probe {secrets.token_hex(8)}"
+    conn.execute(insert(documents).values(hash=name, body="x" * PROBE_SIZE))
+    conn.execute(delete(documents).where(documents.c.hash == name))
+
+
+__all__ = ["Figures", "figures", "is_ready"]

@@ -15,17 +15,19 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from waremill.app import auditing
 from waremill.app.paging import Page, bad_cursor, decode_cursor, encode_cursor, page_size
-from waremill.errors import ConfigError, Conflict, NotFound
+from waremill.errors import ConfigError, Conflict, NotFound, WaremillError
 from waremill.store import webhooks as store
 from waremill.store.tables import dumps, items, products, reviews
 from waremill.store.webhooks import Delivery, Due, Webhook
@@ -38,13 +40,13 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("waremill.webhooks")
 EVENTS = ("run.finished", "item.accepted")
-PING = "ping"
-ATTEMPTS = 12
+PING = store.PING
+ATTEMPTS = store.ATTEMPTS
 """With the pauses below the last one comes about eleven hours after the first."""
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 4 * 3600.0
 TIMEOUT = 10.0
 LEASE = 60.0
-AT_ONCE = 16
+AT_ONCE = 32
 POLL_SECONDS = 1.0
 KEPT_DAYS = 30
 ITEMS_A_BODY = 500
@@ -131,6 +133,7 @@ class Webhooks:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._sweep_at = time.monotonic()
 
     async def add(self, url: str, events: Sequence[str] = EVENTS, *, team: int = 1) -> Added:
         """Add a webhook for a team; its secret is made here and shown this once."""
@@ -260,29 +263,52 @@ class Webhooks:
         from waremill.app.reaching import open_session
 
         private = self._workspace.settings.server.allow_private_webhooks
-        swept = 0.0
         async with open_session(private, TIMEOUT) as session:
             while True:
-                sent = 0
                 try:
-                    if time.monotonic() - swept > 3600:
-                        swept = time.monotonic()
-                        old = time.time() - KEPT_DAYS * 86_400
-                        await self._workspace.database.write(store.forget_before, old)
-                    sent = await self.deliver_due(session)
+                    await self.deliver_due(session)
                 except Exception as error:  # the database may be locked or away for a while
                     LOG.warning("webhooks wait: %s", type(error).__name__)
-                if not sent:
-                    await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
 
     async def deliver_due(self, session: ClientSession) -> int:
-        """Send what is due now, some at once; give how many were tried."""
+        """Send until nothing is due and nothing on its way; give how many were tried.
+
+        Whatever ends makes room for the next one at once: nobody waits for the slowest.
+        """
+        flying: dict[asyncio.Task[None], Due] = {}
+        tried = 0
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._sweep()
+                for due in await self._claim(flying.values()):
+                    flying[group.create_task(self._send(session, due))] = due
+                    tried += 1
+                if not flying:
+                    return tried
+                ended, _ = await asyncio.wait(
+                    flying, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in ended:
+                    del flying[task]
+
+    async def _claim(self, flying: Collection[Due]) -> Sequence[Due]:
+        room, now = AT_ONCE - len(flying), time.time()
+        busy = Counter(one for due in flying for one in due.takes)
         database = self._workspace.database
-        if not await database.read(store.count_due, time.time()):
-            return 0  # a look takes no lock
-        due = await database.write(store.claim_due, time.time(), LEASE, AT_ONCE)
-        await asyncio.gather(*(self._send(session, one) for one in due))
-        return len(due)
+        if room <= 0 or not await database.read(store.is_due, now, busy):
+            return []  # a look takes no lock
+        return await database.write(store.claim_due, now, LEASE, room, busy)
+
+    async def _sweep(self) -> None:
+        """Give up what is hopeless and forget what is old, now and then."""
+        if time.monotonic() < self._sweep_at:
+            return
+        self._sweep_at = time.monotonic() + 3600
+        now = time.time()
+        old = now - KEPT_DAYS * 86_400
+        await self._workspace.database.write(store.give_up, now, old)
+        await self._workspace.database.write(store.forget_before, old)
 
     async def _send(self, session: ClientSession, due: Due) -> None:
         delivery = due.delivery
@@ -294,9 +320,12 @@ class Webhooks:
         if error is not None:
             state = store.FAILED if attempt >= ATTEMPTS else store.WAITING
             next_at += pause_after(attempt)
-        await self._workspace.database.write(
-            store.settle, delivery.id, state, next_at=next_at, status=status, error=error
-        )
+        try:
+            await self._workspace.database.write(
+                store.settle, delivery.id, state, next_at=next_at, status=status, error=error
+            )
+        except (WaremillError, SQLAlchemyError) as problem:  # it is sent again after its lease
+            LOG.warning("delivery %d is not settled: %s", delivery.id, type(problem).__name__)
 
 
 def pause_after(attempt: int) -> float:

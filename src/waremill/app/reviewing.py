@@ -24,6 +24,7 @@ from waremill.domain import Finding
 from waremill.errors import ConfigError, Conflict
 from waremill.review.highlighting import Span
 from waremill.review.verdicts import REASONS, WAITING, Verdict, state_after, why
+from waremill.store import lots as store_lots
 from waremill.store import reviewing as store
 from waremill.store import verdicts
 from waremill.store.reviewing import ItemView, Wanted
@@ -210,8 +211,8 @@ class ReviewDesk:
     async def undo(self, run: str, item_id: int) -> Card:
         """Take back the actor's own last verdict on an item; give its new card.
 
-        Again takes back the one before. Raises Conflict where there is none, or where somebody else
-        judged the item after it.
+        Again takes back the one before. In an open lot's sample the item is to be looked at again.
+        Raises Conflict where there is none, or where somebody else judged the item after it.
         """
 
         def decide(view: ItemView) -> Decision:
@@ -237,6 +238,8 @@ class ReviewDesk:
         actor = self.workspace.actor
 
         def write(conn: Connection) -> Card:
+            if verb == "undo":
+                store_lots.look_again(conn, found.id, item_id)
             with notifying.telling(conn, found):
                 view = verdicts.judge(conn, found.id, item_id, version, decide)
             if view.version != version:

@@ -6,6 +6,7 @@ gold values. No path of the server's own ever comes from outside.
 
 from __future__ import annotations
 
+import errno
 import re
 import secrets
 import shutil
@@ -16,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from waremill.errors import ConfigError, NotFound
+from waremill.errors import ConfigError, LimitReached, NotFound
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 UPLOADS = ".waremill/uploads"
 KEPT_SECONDS = 24 * 3600
 LARGEST = 512 * 1024 * 1024
+MOST_A_USER = 2 * 1024**3
+"""Bytes of all uploads of one user together."""
+MOST_FILES = 1_000
+"""Uploads of one user."""
+LEAST_FREE = 1024**3
+"""Bytes of the disk that uploads leave free, for the database and what is written beside it."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _CHUNK = 1024 * 1024
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _LONGEST_NAME = 120
@@ -44,35 +52,55 @@ class Uploads:
     """The uploads of whoever acts."""
 
     def __init__(self, workspace: Workspace) -> None:
-        workspace.actor.need_somewhere("operator", "sending files")
+        workspace.actor.need_somewhere("reviewer", "sending files")  # a review sheet, too
         self._all = workspace.settings.root / UPLOADS
         # By name and not only by id: an id somebody overheard is not enough.
         self._own = self._all / sha256(workspace.actor.name.encode()).hexdigest()[:16]
 
     def keep(self, name: str, content: IO[bytes]) -> Upload:
-        """Keep a file; raise ConfigError for one that is empty or larger than 512 MB.
+        """Keep a file; it writes to the disk: call it on a thread.
 
-        It writes to the disk: call it on a thread.
+        Raises ConfigError for a file that is empty or larger than 512 MB, and where the user's
+        uploads come to more than 2 GB; LimitReached where the disk is full, or nearly.
         """
         self.sweep()
         number = secrets.token_urlsafe(16)
         folder = self._own / number
-        folder.mkdir(parents=True, mode=0o700)
-        path = folder / safe_name(name)
-        size = 0
         try:
-            with path.open("xb") as file:
-                while chunk := content.read(_CHUNK):
-                    size += len(chunk)
-                    if size > LARGEST:
-                        raise ConfigError(f"a file may have {LARGEST // 1024**2} MB at most")
-                    file.write(chunk)
-            if not size:
-                raise ConfigError("the file is empty")
-        except BaseException:
+            folder.mkdir(parents=True, mode=0o700)
+            self._write(folder / safe_name(name), content)
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise _disk("the server's disk is full") from error
             raise
         return self.find(number)
+
+    def _write(self, path: Path, content: IO[bytes]) -> None:
+        size = 0
+        self._need_room(0)
+        with path.open("xb") as file:
+            while chunk := content.read(_CHUNK):
+                size += len(chunk)
+                if size > LARGEST:
+                    raise ConfigError(f"a file may have {LARGEST // 1024**2} MB at most")
+                self._need_room(len(chunk))
+                file.write(chunk)
+        if not size:
+            raise ConfigError("the file is empty")
+        self._need_room(0)  # the last bytes, and what came at the same time
+
+    def _need_room(self, more: int) -> None:
+        """Raise where so many bytes more would be too many, of the user's or for the disk."""
+        sizes = [size for path in self._own.glob("*/*") if (size := _size(path)) is not None]
+        way_out = "delete some, or wait: each is kept for a day"
+        if sum(sizes) + more > MOST_A_USER:
+            most = f"{MOST_A_USER / 1024**3:g} GB"
+            raise ConfigError(f"your uploads may have {most} together; {way_out}")
+        if len(sizes) > MOST_FILES:
+            raise ConfigError(f"you may have {MOST_FILES:,} uploads; {way_out}")
+        if shutil.disk_usage(self._own).free - more < LEAST_FREE:
+            raise _disk(f"the server's disk has less than {LEAST_FREE / 1024**3:g} GB left")
 
     def find(self, number: str) -> Upload:
         """Find an upload by its id; raise NotFound for one that is not the actor's."""
@@ -94,8 +122,25 @@ class Uploads:
         """Delete what everybody sent more than a day ago."""
         old = time.time() - KEPT_SECONDS
         for folder in self._all.glob("*/*"):
-            if folder.stat().st_mtime < old:
+            try:
+                moment = folder.stat().st_mtime
+            except FileNotFoundError:
+                continue  # somebody else swept at the same time
+            if moment < old:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _disk(what: str) -> LimitReached:
+    return LimitReached(f"{what}; nothing was kept; free some space and send it again",
+                        limit="disk")  # fmt: skip
+
+
+def _size(path: Path) -> int | None:
+    """Give a file's size, None where it was deleted meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def safe_name(name: str) -> str:
@@ -108,4 +153,4 @@ def safe_name(name: str) -> str:
     return (stem[: _LONGEST_NAME - len(suffix)] or "upload") + dot + suffix[:10]
 
 
-__all__ = ["KEPT_SECONDS", "LARGEST", "Upload", "Uploads", "safe_name"]
+__all__ = ["KEPT_SECONDS", "LARGEST", "MOST_A_USER", "Upload", "Uploads", "safe_name"]

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -16,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection
 from waremill.app import notifying
 from waremill.app.assembly import Assembly, Endpoints, assemble, identities, require_prices
 from waremill.app.deciding import accept_by_rule
+from waremill.app.status import money
 from waremill.calls import Caller
 from waremill.calls.budget import Budget
 from waremill.catalog.selection import compile_where
@@ -71,18 +73,29 @@ def _born(pid: int) -> str:
     return "alive"
 
 
+def waits_because(settings: Settings, cost: int | None, above: int) -> str:
+    """Say why a run that may cost `cost` waits, where above `above` nano-USD two must agree."""
+    shown = "an unknown amount" if cost is None else f"{money(cost, settings.per_usd):g}"
+    return (
+        f"waits for a second person: it may cost {shown} {settings.currency}, and above "
+        f"{money(above, settings.per_usd):g} {settings.currency} somebody else must approve"
+    )
+
+
 async def work_run(
     settings: Settings, database: Database, run: Run, on_start: OnStart | None = None
 ) -> Run:
     """Work a run to its end, a stop or an error; give it as it is then.
 
-    Raises Conflict when somebody alive owns it, or took it over meanwhile.
+    Raises Conflict when somebody alive owns it or took it over meanwhile, and when it waits for a
+    second person.
     """
     if run.state in ("done", "cancelled"):
         raise Conflict(f"run {run.name} is {run.state}; there is nothing left to work")
     run = await database.write(
-        store_runs.claim, run.id, owner_name(), owner_is_dead, owner_is_alive
-    )
+        store_runs.claim, run.id, owner_name(), owner_is_dead, owner_is_alive,
+        partial(waits_because, settings),
+    )  # fmt: skip
     pulse = asyncio.create_task(_pulse(database, run))
     started = time.monotonic()
     ended = Ended("paused", "the worker could not start")

@@ -261,7 +261,7 @@ class Workspace:
             record = partial(auditing.record, conn, self.actor)
             subject = f"run {run.name}"
             if amount is not None:
-                store_runs.set_budget(conn, run, amount)
+                store_runs.set_budget(conn, run, amount, self.actor.name)
                 old = money(run.budget, self.settings.per_usd)
                 record("run.budget", subject, run.team_id, old=old, new=budget)
             if retry_failed:

@@ -11,6 +11,7 @@ import click
 from waremill.app import Workspace
 from waremill.app.accounts import Accounts, Team, TeamChanges, Token, User
 from waremill.app.acting import ROLES
+from waremill.app.owning import KINDS, Kind, Owners
 from waremill.cli.door import command, exit_code, print_json, print_table, with_workspace
 from waremill.errors import ConfigError
 
@@ -209,6 +210,36 @@ def _amount(text: str) -> float | None:
         raise ConfigError(f"“{text}” is no amount; write a number, or none") from None
 
 
+@command("owner", short_help="Give a template, pipeline or model away.")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name")
+@click.option("--team", metavar="T", help="The team it belongs to from now on.")
+@click.option("--everybody", is_flag=True, help="It belongs to every team from now on.")
+def owner_command(folder: str | None, as_json: bool, kind: Kind, name: str, **given: Any) -> int:
+    """Say to whom the template, pipeline or model NAME belongs; with an option, change it.
+
+    What belongs to a team is not there for the others: not in a list, not by name.
+    """
+
+    async def work(workspace: Workspace) -> int:
+        team, everybody = given["team"], given["everybody"]
+        if team is not None and everybody:
+            raise ConfigError("choose one: --team or --everybody")
+        owners = Owners(workspace)
+        if team is not None or everybody:
+            found = await owners.give(kind, name, team)
+        else:
+            found = await owners.find(kind, name)
+        if as_json:
+            print_json({"kind": found.kind, "name": found.name, "team": found.team})
+        else:
+            whose = "everybody" if found.team is None else f"team {found.team}"
+            click.echo(f"{found.kind} {found.name} belongs to {whose}")
+        return 0
+
+    return with_workspace(folder, as_json, work)
+
+
 @click.group("token", short_help="API tokens.")
 def token_group() -> None:
     """Make, list and revoke API tokens."""
@@ -291,6 +322,6 @@ for _one in (token_add_command, token_list_command, token_revoke_command):
     token_group.add_command(_one)
 for _one in (
     add_command, list_command, password_command, disable_command, role_command, team_command,
-    token_group,
+    owner_command, token_group,
 ):  # fmt: skip
     user_command.add_command(_one)

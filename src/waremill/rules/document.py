@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 _DEEPEST = 32
 """Levels of nesting read before a file is refused; category trees in use have fewer than ten."""
+_LONGEST_NAME = 1000
+"""Characters of a column's name."""
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
@@ -210,14 +212,13 @@ def read_csv(files: Mapping[str, str], path: str) -> Iterator[tuple[int, dict[st
     header holds most of. Raises ConfigError for rows that are longer than the header.
     """
     text = files[path].lstrip("\ufeff")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(_header(text)))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(_header(text)[1]))
     names: list[str] = []
     while True:
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            message = f"this line is not CSV: {error}"
-            raise ConfigError(message, Where(file=path, line=reader.line_num)) from None
+            raise _not_csv(error, path, reader.line_num) from None
         if cells is None:
             return
         cells = [cell.strip() for cell in cells]
@@ -236,15 +237,25 @@ def read_csv(files: Mapping[str, str], path: str) -> Iterator[tuple[int, dict[st
 
 
 def csv_header(files: Mapping[str, str], path: str) -> list[str]:
-    """Give the column names of a CSV file as `read_csv` names them."""
-    header = _header(files[path].lstrip("\ufeff"))
-    cells = next(csv.reader([header], delimiter=_delimiter(header)), [])
+    """Give the column names of a CSV file as `read_csv` names them; raise ConfigError likewise."""
+    line, header = _header(files[path].lstrip("\ufeff"))
+    try:
+        cells = next(csv.reader([header], delimiter=_delimiter(header)), [])
+    except csv.Error as error:
+        raise _not_csv(error, path, line) from None
+    if any(len(cell) > _LONGEST_NAME for cell in cells):  # the csv module's limit may be lifted
+        raise _not_csv(f"a column's name has more than {_LONGEST_NAME} characters", path, line)
     return [cell.strip() for cell in cells]
 
 
-def _header(text: str) -> str:
-    lines = (line for line in text.splitlines() if line.strip() and line[0] != "#")
-    return next(lines, "")
+def _not_csv(error: csv.Error | str, path: str, line: int) -> ConfigError:
+    return ConfigError(f"this line is not CSV: {error}", Where(file=path, line=line))
+
+
+def _header(text: str) -> tuple[int, str]:
+    """Give the header's line, counted from 1, and its text."""
+    lines = enumerate(text.splitlines(), 1)
+    return next(((n, line) for n, line in lines if line.strip() and line[0] != "#"), (1, ""))
 
 
 def _delimiter(header: str) -> str:

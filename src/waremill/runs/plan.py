@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,8 @@ class Order:
     the workspace's settings that change what is made.
 
     `plan` is what is frozen with the run as JSON. `budget` is in nano-USD; `by` is who ordered it.
+    `opened` writes what belongs to the run in the transaction that creates it: it is called with
+    the run and how many items it will have.
     """
 
     kind: str
@@ -67,6 +69,7 @@ class Order:
     fresh: bool = False
     output: str | None = None
     by: str | None = None
+    opened: Callable[[Connection, Run, int], None] | None = None
 
 
 async def plan_run(database: Database, order: Order) -> Run:
@@ -78,7 +81,7 @@ async def plan_run(database: Database, order: Order) -> Run:
     """
     numbers = await database.read(_numbers, order.choice)
     size = max(1, ITEMS_AT_ONCE // len(order.targets))
-    run, aims = await database.write(_open_run, order, numbers[:size])
+    run, aims = await database.write(_open_run, order, numbers[:size], len(numbers))
     for start in range(size, len(numbers), size):
         await database.write(_plan_more, run, order, aims, numbers[start : start + size])
     return await database.write(_planned, run.id)
@@ -100,7 +103,7 @@ def _numbers(conn: Connection, choice: Choice) -> array[int]:
 
 
 def _open_run(
-    conn: Connection, order: Order, numbers: Sequence[int]
+    conn: Connection, order: Order, numbers: Sequence[int], count: int
 ) -> tuple[Run, list[tuple[str, int]]]:
     """Create the run with its first items; give it and its (target, fingerprint id) pairs."""
     version_id, version = store_pipelines.save_pipeline(
@@ -137,6 +140,8 @@ def _open_run(
         store_runs.set_run(conn, run_id, {"take": run_id})
     run = store_runs.get_run(conn, run_id)
     _plan_more(conn, run, order, aims, numbers)
+    if order.opened is not None:
+        order.opened(conn, run, count * len(aims))
     return run, aims
 
 

@@ -1,4 +1,8 @@
-"""Lots: which items belong to one, which of them were drawn, and what was said of these."""
+"""Lots: which items belong to one, which of them were drawn, and what was said of these.
+
+While a lot is open, what was said of its sample is read together with what the items are now: one
+that was rejected or edited since, by whatever way, is a bad one. A decided lot keeps its counts.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, exists, func, insert, select, update
 
 from waremill.errors import NotFound
 from waremill.store.bulk import BulkInsert
@@ -17,13 +21,16 @@ from waremill.store.tables import AnyRow, items, leases, lot_items, lots
 from waremill.store.verdicts import WAITING
 
 _MEMBERS = BulkInsert(lot_items, ("lot_id", "item_id", "verdict"))
+_BAD = ("rejected", "edited")
+"""States of items that were not good as they were made, whoever found that out and where."""
 
 
 @dataclass(frozen=True, slots=True)
 class LotRow:
     """A lot: `size` items of which `sample` were drawn and `allowed` may be bad.
 
-    `filters` say which items they were; `looked` and `bad` count what was said of the sample.
+    `filters` say which items they were; `looked` and `bad` count what was said of the sample, and
+    while the lot is open those of it that are rejected or edited now.
     """
 
     id: int
@@ -76,12 +83,16 @@ def of_run(conn: Connection, run_id: int) -> list[LotRow]:
 
 
 def _lot(conn: Connection, row: AnyRow) -> LotRow:
-    query = (
-        select(lot_items.c.verdict, func.count())
-        .where(lot_items.c.lot_id == row.id, lot_items.c.verdict.is_not(None))
-        .group_by(lot_items.c.verdict)
+    verdict: ColumnElement[Any] = lot_items.c.verdict
+    drawn = select(lot_items.c.item_id).where(
+        lot_items.c.lot_id == row.id, lot_items.c.verdict.is_not(None)
     )
-    said = {verdict: int(count) for verdict, count in conn.execute(query)}
+    if row.state == "open":
+        drawn = drawn.join(items, items.c.id == lot_items.c.item_id)
+        verdict = case((items.c.state.in_(_BAD), "bad"), else_=lot_items.c.verdict)
+    named = drawn.add_columns(verdict.label("said")).subquery()
+    query = select(named.c.said, func.count()).group_by(named.c.said)
+    said = {word: int(count) for word, count in conn.execute(query)}
     good, bad = said.get("good", 0), said.get("bad", 0)
     values = dict(row._mapping)
     filters = orjson.loads(values.pop("condition"))
@@ -95,16 +106,47 @@ def lock(conn: Connection, lot_id: int) -> LotRow:
     return get(conn, lot_id)
 
 
+def keep_counts(conn: Connection, lot_id: int) -> None:
+    """Write down which of a lot's sample are rejected or edited now, before the lot is decided."""
+    bad = exists().where(items.c.id == lot_items.c.item_id, items.c.state.in_(_BAD))
+    conn.execute(
+        update(lot_items)
+        .where(lot_items.c.lot_id == lot_id, lot_items.c.verdict.is_not(None), bad)
+        .values(verdict="bad")
+    )
+
+
+def look_again(conn: Connection, run_id: int, item_id: int) -> None:
+    """Forget what was said of an item in the open lots whose sample it is in: it is drawn again.
+
+    To be called before the item is locked: who judges a sample locks the lot first, too.
+    """
+    sampled = exists().where(
+        lot_items.c.lot_id == lots.c.id,
+        lot_items.c.item_id == item_id,
+        lot_items.c.verdict.is_not(None),
+    )
+    query = select(lots.c.id).where(lots.c.run_id == run_id, lots.c.state == "open", sampled)
+    found = list(conn.execute(query.order_by(lots.c.id).with_for_update()).scalars())
+    for lot_id in found:
+        say(conn, lot_id, item_id, "drawn")
+
+
 def next_drawn(conn: Connection, lot_id: int, holder: str, skip: Collection[int]) -> int | None:
-    """Lease the next item of a sample nobody looked at; None when none is left or free."""
+    """Lease the next item of a sample nobody looked at; None when none is left or free.
+
+    What is rejected or edited already counts as bad, so nobody need look at it.
+    """
     conn.execute(delete(leases).where(leases.c.until <= clock(conn)))
     passed = set(skip)
     while True:
         query = (
             select(lot_items.c.item_id)
+            .join(items, items.c.id == lot_items.c.item_id)
             .where(
                 lot_items.c.lot_id == lot_id,
                 lot_items.c.verdict == "drawn",
+                items.c.state.not_in(_BAD),
                 ~exists().where(leases.c.item_id == lot_items.c.item_id, leases.c.holder != holder),
                 lot_items.c.item_id.not_in(passed),
             )
@@ -129,7 +171,7 @@ def verdict_of(conn: Connection, lot_id: int, item_id: int) -> str | None:
 
 
 def say(conn: Connection, lot_id: int, item_id: int, verdict: str) -> None:
-    """Say of a sampled item that it is good or bad."""
+    """Say of a sampled item that it is good or bad, or `drawn`: to be looked at."""
     conn.execute(
         update(lot_items)
         .where(lot_items.c.lot_id == lot_id, lot_items.c.item_id == item_id)

@@ -10,12 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from waremill.errors import Conflict
+from waremill.store.bulk import BulkInsert
 from waremill.store.tables import AnyRow
 from waremill.store.tables_people import FIRST_TEAM, members, sessions, teams, tokens, users
+
+_MEMBERS = BulkInsert(members, ("user_id", "team_id", "role"), ("user_id", "team_id"), "replace")
+_ACCOUNTS_LOCK = 7_308_895_159
+"""The number of PostgreSQL's advisory lock on accounts: any one that nothing else uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,16 @@ class SessionRow:
     created_at: float
     expires_at: float
     csrf: str = field(repr=False)
+
+
+def lock_accounts(conn: Connection) -> None:
+    """Let nobody else change accounts until the transaction ends.
+
+    To be called before the look that decides whether a change may be: is there an account, is
+    there another manager. On SQLite a write has the whole database to itself anyway.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(_ACCOUNTS_LOCK)))
 
 
 # Users.
@@ -188,9 +203,10 @@ def set_role(conn: Connection, user: int, team: int, role: str | None) -> str | 
     """Set or take a role; give the one before."""
     mine = (members.c.user_id == user) & (members.c.team_id == team)
     before: str | None = conn.execute(select(members.c.role).where(mine)).scalar()
-    conn.execute(delete(members).where(mine))
-    if role is not None:
-        conn.execute(insert(members).values(user_id=user, team_id=team, role=role))
+    if role is None:
+        conn.execute(delete(members).where(mine))
+    else:
+        _MEMBERS.run(conn, [(user, team, role)])
     return before
 
 

@@ -12,7 +12,7 @@ from waremill.store.tables_people import requests
 
 KEPT_SECONDS = 24 * 3600.0
 ABANDONED_SECONDS = 15 * 60.0
-"""After so long an unanswered request is taken for one whose server died."""
+"""After so long without a sign of life an unanswered request is one whose server died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,16 @@ def begin(conn: Connection, by: str, key: str, digest: bytes) -> Kept | None:
         else:
             return None
     return Kept(*row)
+
+
+def refresh(conn: Connection, by: str, key: str) -> bool:
+    """Give a sign of life of a request that is being worked; False when it is not known so."""
+    done = conn.execute(
+        update(requests)
+        .where(requests.c.by == by, requests.c.key == key, requests.c.status.is_(None))
+        .values(created_at=clock(conn))
+    )
+    return bool(done.rowcount)
 
 
 def finish(conn: Connection, by: str, key: str, answer: tuple[int, bytes, str | None]) -> None:

@@ -1,7 +1,8 @@
 """Runs and their items: create, plan, claim, page through, count.
 
 A run has one owner at a time. Claiming it raises its epoch; every commit of its work checks the
-epoch, so a worker that lost the run cannot write any more.
+epoch, so a worker that lost the run cannot write any more. What may cost more than its team lets
+one person spend cannot be claimed before a second person approved it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from waremill.store.tables import (
     dumps,
     runs,
 )
+from waremill.store.tables_people import teams as team_rows
 
 ALIVE_SECONDS = 20.0
 """A heartbeat older than this is a dead owner's; workers beat every 2 s."""
@@ -37,6 +39,7 @@ ALIVE_SECONDS = 20.0
 
 GENERATE = "generate"
 """The kind of the rows under which single products are generated; they are never listed."""
+_NANO = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Run:
     team_id: int
     created_by: str | None
     approved_by: str | None
+    budget_by: str | None
+    """Who raised the budget last after the run was ordered."""
 
 
 def as_run(row: AnyRow) -> Run:
@@ -82,13 +87,66 @@ def as_run(row: AnyRow) -> Run:
 
 
 def create_run(conn: Connection, values: Mapping[str, Any]) -> int:
-    """Insert a run, not yet owned; give its id. Names are short, random and sortable by eye."""
+    """Insert a run, not yet owned; give its id. Names are short, random and sortable by eye.
+
+    A run without a budget that needs no second person gets what its team lets one person spend as
+    its budget.
+    """
     row = {
         "name": f"{time.strftime('%m%d')}-{secrets.token_hex(3)}", "state": "planning",
         "reason": None, "drawn": 0, "owner": None, "epoch": 0, "heartbeat": None,
         "command": None, "total": 0, "created_at": time.time(), "worked_seconds": 0.0, **values,
     }  # fmt: skip
+    if row["kind"] != GENERATE and row.get("budget") is None:
+        above = _approval_above(conn, row["team_id"])
+        if above is not None and not _dear(row["kind"], None, orjson.loads(row["plan"]), above):
+            row["budget"] = above
     return int(conn.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one())
+
+
+def may_cost(budget: int | None, plan: Mapping[str, Any]) -> int | None:
+    """Give the most a run may cost in nano-USD: its budget, else its plan's forecast.
+
+    None where neither is known.
+    """
+    if budget is not None:
+        return budget
+    for line in plan.get("forecast") or ():
+        if line["name"] == "cost" and line["forecast"]:
+            value, _, high, _ = line["forecast"]
+            return int(value if high is None else high)
+    return None
+
+
+def waits_above(conn: Connection, run: Run) -> int | None:
+    """Give the amount (nano-USD) above which a run waits for a second person; None: it does not."""
+    above = _approval_above(conn, run.team_id)
+    if above is None or run.approved_by is not None:
+        return None
+    return above if _dear(run.kind, run.budget, run.plan, above) else None
+
+
+def _approval_above(conn: Connection, team_id: int) -> int | None:
+    """Give above how many nano-USD a run of a team needs a second person; None for never."""
+    found = conn.execute(select(team_rows.c.approve_above).where(team_rows.c.id == team_id))
+    amount: int | None = found.scalar_one_or_none()
+    return amount
+
+
+def _dear(kind: str, budget: int | None, plan: Mapping[str, Any], above: int) -> bool:
+    cost = may_cost(budget, plan)
+    if cost is None and kind == "trial":
+        return False  # it is held to what one person may spend
+    return cost is None or cost > above
+
+
+def _in_dollars(cost: int | None, above: int) -> str:
+    """Say why a run waits where nobody told in which currency."""
+    shown = "an unknown amount" if cost is None else f"{cost / _NANO:g} USD"
+    return (
+        f"waits for a second person: it may cost {shown}, and above {above / _NANO:g} USD "
+        "somebody else must approve"
+    )
 
 
 def add_planned(conn: Connection, run: Run, count: int) -> None:
@@ -132,6 +190,11 @@ def get_run(conn: Connection, run_id: int) -> Run:
     return as_run(conn.execute(select(runs).where(runs.c.id == run_id)).one())
 
 
+def locked(conn: Connection, run_id: int) -> Run:
+    """Give a run as it is now, and let nobody change it until this write transaction ends."""
+    return as_run(conn.execute(select(runs).where(runs.c.id == run_id).with_for_update()).one())
+
+
 def list_runs(
     conn: Connection, limit: int = 100, teams: Collection[int] | None = None
 ) -> list[Run]:
@@ -145,27 +208,45 @@ def _of_teams(query: Select[Any], teams: Collection[int] | None) -> Select[Any]:
     return query if teams is None else query.where(runs.c.team_id.in_(teams))
 
 
+def is_worked(
+    conn: Connection,
+    run: Run,
+    is_dead: Callable[[str], bool] = lambda _owner: False,
+    is_alive: Callable[[str], bool] = lambda _owner: False,
+) -> bool:
+    """Say whether a run has an owner who lives.
+
+    `is_dead` says of an owner that was heard lately whether it is known to be gone, `is_alive` of
+    one that was not whether it is known to live.
+    """
+    if not run.owner or is_dead(run.owner):
+        return False
+    beating = run.heartbeat is not None and clock(conn) - run.heartbeat < ALIVE_SECONDS
+    return beating or is_alive(run.owner)
+
+
 def claim(
     conn: Connection,
     run_id: int,
     owner: str,
     is_dead: Callable[[str], bool] = lambda _owner: False,
     is_alive: Callable[[str], bool] = lambda _owner: False,
+    waits: Callable[[int | None, int], str] = _in_dollars,
 ) -> Run:
-    """Become a run's owner and raise its epoch; a live owner makes it a Conflict.
+    """Become a run's owner and raise its epoch.
 
-    `is_dead` says of an owner that was heard lately whether it is known to be gone, `is_alive` of
-    one that was not whether it is known to live. They are asked about the owner of this moment, not
-    of when the caller last looked.
+    `is_dead` and `is_alive` are asked as in `is_worked`, about the owner of this moment and not of
+    when the caller last looked. `waits` says for people that what may cost the first amount, above
+    the second, waits. Raises Conflict when the owner lives, and for a run that waits for a second
+    person; one without a budget that needs none is held to what one person may spend.
     """
     now = clock(conn)
-    run = get_run(conn, run_id)
-    beating = run.heartbeat is not None and now - run.heartbeat < ALIVE_SECONDS
+    run = locked(conn, run_id)
     taken = Conflict(
         f"run {run.name} is being worked by {run.owner}; pause it first, or wait until it ends"
     )
     # One process may work several runs, but each only once: its own name is no exception.
-    if run.owner and not is_dead(run.owner) and (beating or is_alive(run.owner)):
+    if is_worked(conn, run, is_dead, is_alive):
         raise taken
     if run.state in ("done", "cancelled"):
         raise Conflict(f"run {run.name} is {run.state}; there is nothing left to work")
@@ -174,6 +255,13 @@ def claim(
             f"run {run.name} is still being planned; if that was cut off, "
             f"`waremill cancel {run.name}` and start it anew"
         )
+    above = waits_above(conn, run)
+    if above is not None:
+        raise Conflict(f"run {run.name} {waits(may_cost(run.budget, run.plan), above)}")
+    if run.budget is None and run.approved_by is None:  # planned before its team had a limit
+        above = _approval_above(conn, run.team_id)
+        if above is not None:
+            set_run(conn, run_id, {"budget": above, "drawn": _drawn(conn, run)})
     claimed = conn.execute(
         update(runs)
         .where(runs.c.id == run_id, runs.c.epoch == run.epoch)
@@ -224,11 +312,31 @@ def touch(conn: Connection, run: Run) -> None:
         raise Conflict(f"run {run.name} was taken over by another worker")
 
 
-def set_budget(conn: Connection, run: Run, amount: int) -> None:
-    """Set a run's budget; what it paid before counts, also while it had none."""
+def set_budget(conn: Connection, run: Run, amount: int, by: str | None = None) -> Run:
+    """Set a run's budget; give the run as it was before. What it paid so far counts.
+
+    A budget that rises above what one person of the team may spend withdraws an approval; raises
+    Conflict where the run is being worked then. `by` is who raises it, and may not approve it.
+    """
+    now = locked(conn, run.id)
+    values: dict[str, Any] = {"budget": amount, "drawn": _drawn(conn, now)}
+    if now.budget is None or amount > now.budget:
+        values["budget_by"] = by
+        above = _approval_above(conn, now.team_id)
+        if above is not None and amount > above:
+            if now.state == "running":
+                raise Conflict(
+                    f"run {now.name} is being worked; pause it before its budget rises that far"
+                )
+            values["approved_by"] = None
+    set_run(conn, now.id, values)
+    return now
+
+
+def _drawn(conn: Connection, run: Run) -> int:
+    """Give what a run drew, with what it paid while it had no budget."""
     paid = conn.execute(select(func.sum(calls.c.paid)).where(calls.c.run_id == run.id)).scalar()
-    drawn = max(run.drawn, int(paid or 0))
-    conn.execute(update(runs).where(runs.c.id == run.id).values(budget=amount, drawn=drawn))
+    return max(run.drawn, int(paid or 0))
 
 
 def leave_command(conn: Connection, run: Run, command: str) -> bool:

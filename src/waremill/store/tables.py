@@ -156,6 +156,7 @@ runs = Table(
     Column("team_id", Id, nullable=False, server_default="1"),
     Column("created_by", Text),
     Column("approved_by", Text),
+    Column("budget_by", Text),
 )
 """Runs and trials; and rows of kind `generate`, which stand for what somebody generates one product
 at a time on one day with one pipeline: they have calls and no items, and mostly no catalogue."""

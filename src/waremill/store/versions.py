@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from sqlalchemy import Connection, insert, select, update
 
 from waremill.errors import NotFound
+from waremill.store.owners import claim_new
 from waremill.store.pipelines import file_hashes, save_files
 from waremill.store.tables import AnyRow, documents, versions
 from waremill.store.tables_people import owners, users
@@ -51,8 +52,11 @@ def add_version(
 ) -> FileVersion:
     """Append a version; what was open or approved of the path before it is replaced by it.
 
-    A draft replaces a draft, an approved version an approved one.
+    A draft replaces a draft, an approved version an approved one. A new template's or pipeline's
+    first draft makes it its author's team's, where the author is in one team only.
     """
+    if state == "draft":
+        claim_new(conn, path, author)
     digest = save_files(conn, {path: text})[path]
     _replace(conn, path, state)
     number = conn.execute(

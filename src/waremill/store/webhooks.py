@@ -6,17 +6,35 @@ A delivery is claimed for a while before it is sent, so that of several servers 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from waremill.store.tables import AnyRow, dumps
 from waremill.store.tables_people import deliveries, webhooks
 
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
+PING = "ping"
+"""The event of a test message; it is sent to a webhook that is switched off, too."""
+ATTEMPTS = 12
+"""Attempts a delivery gets, those included after which the server was gone."""
+AT_ONCE_A_HOST, AT_ONCE_A_TEAM = 4, 16
+"""Messages on their way at once, to one host and of one team: slow ones must not take all room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +73,11 @@ class Due:
 
     delivery: Delivery
     webhook: Webhook
+
+    @property
+    def takes(self) -> tuple[str, int]:
+        """The host and the team whose room it takes while it is on its way."""
+        return _host(self.webhook.url), self.webhook.team_id
 
 
 def insert_webhook(conn: Connection, values: Mapping[str, Any]) -> Webhook:
@@ -112,32 +135,89 @@ def enqueue(conn: Connection, numbers: Sequence[int], event: str, body: str) -> 
     return made
 
 
-def claim_due(conn: Connection, now: float, lease: float, limit: int) -> list[Due]:
+def claim_due(
+    conn: Connection,
+    now: float,
+    lease: float,
+    limit: int,
+    busy: Mapping[str | int, int] | None = None,
+) -> list[Due]:
     """Claim deliveries that are due: they are nobody else's for `lease` seconds.
 
     Each claim counts as an attempt, so that one which takes the server down is not tried for ever.
+    `busy` counts by host and by team's id what is on its way already.
     """
-    query = (
-        select(deliveries)
-        .where(deliveries.c.state == WAITING, deliveries.c.next_at <= now)
-        .order_by(deliveries.c.next_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    rows = [_delivery(row) for row in conn.execute(query)]
-    if not rows:
-        return []
+    taken = Counter(busy or {})
+    known = _with_room(conn, now, taken)
+    claimed: list[Due] = []
+    while known and len(claimed) < limit:
+        query = (
+            select(deliveries)
+            .where(_due(now), deliveries.c.webhook_id.in_(known),
+                   deliveries.c.id.not_in([one.delivery.id for one in claimed]))
+            .order_by(deliveries.c.next_at, deliveries.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )  # fmt: skip
+        rows = [_delivery(row) for row in conn.execute(query)]
+        for row in rows:
+            if row.webhook_id in known and len(claimed) < limit:
+                claimed.append(Due(row, known[row.webhook_id]))
+                taken.update(claimed[-1].takes)
+                known = {n: one for n, one in known.items() if _has_room(one, taken)}
+        if len(rows) < limit:
+            break
+    if claimed:
+        conn.execute(
+            update(deliveries)
+            .where(deliveries.c.id.in_([one.delivery.id for one in claimed]))
+            .values(attempts=deliveries.c.attempts + 1, next_at=now + lease)
+        )
+    return claimed
+
+
+def is_due(conn: Connection, now: float, busy: Mapping[str | int, int] | None = None) -> bool:
+    """Say whether `claim_due` would find anything; it takes no lock."""
+    return bool(_with_room(conn, now, Counter(busy or {})))
+
+
+def give_up(conn: Connection, now: float, before: float) -> None:
+    """End deliveries whose last attempt never ended, and those that wait since before a moment."""
+    spent = (deliveries.c.attempts >= ATTEMPTS) & (deliveries.c.next_at <= now)
     conn.execute(
         update(deliveries)
-        .where(deliveries.c.id.in_([row.id for row in rows]))
-        .values(attempts=deliveries.c.attempts + 1, next_at=now + lease)
+        .where(deliveries.c.state == WAITING, spent | (deliveries.c.created_at < before))
+        .values(state=FAILED, error="it was given up")
     )
-    wanted = {row.webhook_id for row in rows}
-    known = {
-        row.id: _webhook(row)
-        for row in conn.execute(select(webhooks).where(webhooks.c.id.in_(wanted)))
-    }
-    return [Due(row, known[row.webhook_id]) for row in rows]
+
+
+def _due(now: float) -> ColumnElement[bool]:
+    """The condition of a delivery that is to be sent now."""
+    active = select(webhooks.c.id).where(webhooks.c.active)
+    return and_(
+        deliveries.c.state == WAITING,
+        deliveries.c.next_at <= now,
+        deliveries.c.attempts < ATTEMPTS,
+        or_(deliveries.c.event == PING, deliveries.c.webhook_id.in_(active)),
+    )
+
+
+def _with_room(conn: Connection, now: float, taken: Mapping[str | int, int]) -> dict[int, Webhook]:
+    """Give the webhooks that something is due for and that there is room for, by id."""
+    wanted = select(deliveries.c.webhook_id).where(_due(now))
+    rows = conn.execute(select(webhooks).where(webhooks.c.id.in_(wanted)))
+    return {one.id: one for row in rows if _has_room(one := _webhook(row), taken)}
+
+
+def _has_room(webhook: Webhook, taken: Mapping[str | int, int]) -> bool:
+    return (
+        taken.get(_host(webhook.url), 0) < AT_ONCE_A_HOST
+        and taken.get(webhook.team_id, 0) < AT_ONCE_A_TEAM
+    )
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def settle(
@@ -188,9 +268,7 @@ def forget_before(conn: Connection, moment: float) -> int:
 
 def count_due(conn: Connection, now: float, teams: Collection[int] | None = None) -> int:
     """Count the deliveries that are due; those to webhooks of `teams`, if given."""
-    query = select(func.count(deliveries.c.id)).where(
-        deliveries.c.state == WAITING, deliveries.c.next_at <= now
-    )
+    query = select(func.count(deliveries.c.id)).where(_due(now))
     if teams is not None:
         own = select(webhooks.c.id).where(webhooks.c.team_id.in_(teams))
         query = query.where(deliveries.c.webhook_id.in_(own))

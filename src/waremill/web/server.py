@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from waremill import __version__
-from waremill.app import Workspace, generating, notifying
+from waremill.app import Workspace, generating, launching, notifying
 from waremill.web import operations, pages, rest, security
 from waremill.web.rest import problems, reference
 
@@ -61,12 +61,14 @@ def _beside(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         delivering = asyncio.create_task(notifying.Webhooks(workspace).deliver())
+        rivals = asyncio.create_task(launching.begin_rivals(workspace))
         try:
             yield
         finally:
             app.state.closing.set()
-            delivering.cancel()
-            await asyncio.gather(delivering, return_exceptions=True)
+            for task in (delivering, rivals):
+                task.cancel()
+            await asyncio.gather(delivering, rivals, return_exceptions=True)
             await generating.close(workspace)
 
     return lifespan

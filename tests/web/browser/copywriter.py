@@ -4,7 +4,9 @@ It answers the example workspace's templates out of the product in the prompt, i
 Chinese: the same product gets the same copy. Some products get a claim that stands nowhere in their
 data, so that the checks have findings and the review desk has work.
 
-    python -m tests.web.browser.copywriter     prints {"url": …} as one line
+    python -m tests.web.browser.copywriter [FILE]    prints {"url": …} as one line
+
+With a FILE, a JSON list of texts, a product whose data say “text 7” gets the seventh as its copy.
 """
 
 from __future__ import annotations
@@ -13,17 +15,19 @@ import asyncio
 import csv
 import re
 import signal
+import sys
 from functools import cache
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import orjson
-from tests.vendor import Vendor
+from tests.vendor import Hook, Vendor
 from tests.vendor_replies import prompt_text
 from tests.workspaces import ROOT
 
 GLOSSARY = ROOT / "src" / "waremill" / "example" / "perfume" / "glossary.csv"
-LATENCY = 0.2
+LATENCY = 0.3
 """Seconds a reply takes: long enough to see a run go on, short enough for a test."""
 FAMILIES = (
     "floral", "woody", "amber", "citrus", "aquatic", "aromatic", "chypre", "gourmand", "leather",
@@ -32,6 +36,7 @@ FAMILIES = (
 _PRODUCT = re.compile(r"<product>\n(.*?)\n</product>", re.DOTALL)
 _LINE = re.compile(r"^([\w ]+): (.+)$", re.MULTILINE)
 _SCENT = re.compile(r"^- The scent: (.+)$", re.MULTILINE)
+_NUMBERED = re.compile(r"\btext (\d+)\b")
 _PARTS = re.compile(r"[;.]| then |, then | in the heart| on top| over ")
 _CLAIMS = {
     "en": ("Lasts 12 hours on the skin", "With a touch of oud and saffron"),
@@ -59,6 +64,18 @@ def pyramid(text: str) -> list[list[str]]:
     """The notes of a description in three parts: top, heart, base."""
     parts = [notes for part in _PARTS.split(text) if (notes := notes_in(part))]
     return [*parts[:2], [one for part in parts[2:] for one in part]] if parts else []
+
+
+def repeating(texts: list[str]) -> Hook:
+    """Give what answers with the text a product names by its number."""
+
+    def answer(request: dict[str, Any], path: str) -> dict[str, Any] | None:
+        asked = "\n".join(prompt_text(one) for one in request.get("messages") or ())
+        found = _NUMBERED.search(asked)
+        text = texts[int(found[1])] if found else "nothing"
+        return {"title": text, "points": [text, "a second point"]}
+
+    return answer
 
 
 def answer(request: dict[str, Any], path: str) -> dict[str, Any] | None:
@@ -134,7 +151,8 @@ def _listed(words: list[str]) -> str:
 
 
 async def _serve() -> None:
-    async with Vendor(reply=answer, record=False, latency=LATENCY, seed=1) as vendor:
+    hook = repeating(orjson.loads(Path(sys.argv[1]).read_bytes())) if sys.argv[1:] else answer
+    async with Vendor(reply=hook, record=False, latency=LATENCY, seed=1) as vendor:
         print(orjson.dumps({"url": vendor.url}).decode(), flush=True)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()

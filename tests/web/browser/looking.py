@@ -84,19 +84,32 @@ _CONTRAST = r"""
   return [...poor].map(([colours, what]) => `${what} (${colours})`);
 }
 """
-_LOOK = r"""
-() => {
+_UNMARKED = r"""
+async () => {
   const node = document.activeElement;
   if (!node || node === document.body) return null;
-  const looks = [];
-  for (let up = node, steps = 0; up && steps < 6; up = up.parentElement, steps++) {
-    for (const part of [null, "::before", "::after"]) {
-      const own = getComputedStyle(up, part);
-      looks.push([own.outlineStyle, own.outlineWidth, own.outlineColor, own.boxShadow,
-        own.borderTopColor, own.borderTopWidth, own.backgroundColor, own.content].join("|"));
+  const look = () => {
+    const looks = [];
+    for (let up = node, steps = 0; up && steps < 6; up = up.parentElement, steps++) {
+      for (const part of [null, "::before", "::after"]) {
+        const own = getComputedStyle(up, part);
+        looks.push([own.outlineStyle, own.outlineWidth, own.outlineColor, own.boxShadow,
+          own.borderTopColor, own.borderTopWidth, own.backgroundColor, own.left].join("|"));
+      }
     }
-  }
-  return looks.join("\n");
+    return looks.join("\n");
+  };
+  const settled = () => Promise.all(
+    document.getAnimations().filter((one) => one.effect.getTiming().iterations < 9)
+      .map((one) => one.finished.catch(() => {})));
+  await settled();
+  const focused = look();
+  node.blur();
+  await new Promise((done) => requestAnimationFrame(done));
+  await settled();
+  const without = look();
+  node.focus({ focusVisible: true, preventScroll: true });
+  return focused === without ? node.outerHTML.slice(0, 160) : null;
 }
 """
 
@@ -118,17 +131,6 @@ def unmarked(page: Page, stops: int) -> list[str]:
     same = []
     for _ in range(stops):
         page.keyboard.press("Tab")
-        focused = page.evaluate(_LOOK)
-        if focused is None:
-            continue
-        node = page.evaluate_handle("() => document.activeElement")
-        page.evaluate("(node) => { window.looked = node; node.blur(); }", node)
-        without = page.evaluate(
-            f"(node) => {{ const read = {_LOOK.replace('document.activeElement', 'node')};"
-            "return read(); }",
-            node,
-        )
-        if focused == without:
-            same.append(page.evaluate("(node) => node.outerHTML.slice(0, 160)", node))
-        page.evaluate("(node) => node.focus({ focusVisible: true })", node)
+        if (found := page.evaluate(_UNMARKED)) is not None:
+            same.append(found)
     return same

@@ -1,4 +1,4 @@
-"""The review desk's page for its tests: a served workspace with runs, and what a reviewer presses."""
+"""A served workspace with runs to review, and what a reviewer presses."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ class Story:
     url: str
     language: Language
     folder: Path
+    prefix: str = ""
     number: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -87,12 +88,14 @@ class Story:
         """Keep a picture of the page, and note what is hard to read or to name in it."""
         self.number += 1
         self.page.screenshot(
-            path=self.folder / f"{self.number:02}-{name}.{self.language}.png",
+            path=self.folder / f"{self.prefix}{self.number:02}-{name}.{self.language}.png",
             animations="disabled", caret="hide", style=".q-notifications { visibility: hidden }",
         )  # fmt: skip
         self.faults += [f"{name}: no label: {one}" for one in nameless(self.page)]
         self.faults += [f"{name}: contrast {one}" for one in pale(self.page)]
-        self.faults += [f"{name}: {one}" for one in self.page.locator(".wm-problem").all_inner_texts()]
+        self.faults += [
+            f"{name}: {one}" for one in self.page.locator(".wm-problem").all_inner_texts()
+        ]
 
     # The catalogue.
 
@@ -179,10 +182,16 @@ class Story:
 
     # A run.
 
-    def wait_for_run(self) -> None:
-        """Stay on the run's page until the run is done."""
-        state = self.page.locator(".wm-state-done").first
-        expect(state).to_have_text(self.word("state", "done"), timeout=LONG)
+    def watch_run(self, items: int) -> None:
+        """Stay on the run's page: it goes on, and is done, without being loaded again."""
+        running = self.page.locator(".wm-heading .wm-state-running")
+        expect(running).to_have_text(self.word("state", "running"), timeout=LONG)
+        expect(self.figure("run.done")).to_have_text(re.compile(rf"^[1-9]\d* / {items}$"))
+        self.see("running")
+        done = self.page.locator(".wm-heading .wm-state-done")
+        expect(done).to_have_text(self.word("state", "done"), timeout=LONG)
+        expect(self.figure("run.done")).to_have_text(f"{items} / {items}")
+        expect(self.page.locator("[_echarts_instance_] svg").first).to_be_visible()
 
     # The review desk.
 
@@ -192,7 +201,8 @@ class Story:
         return self.page.locator(".rv-key").inner_text()
 
     def go(self, letter: str, title: str) -> None:
-        """Go to a page by its two keys."""
+        """Go to a page by its two keys; Escape leaves an input first."""
+        self.page.keyboard.press("Escape")
         self.page.keyboard.press("g")
         self.page.keyboard.press(letter)
         heading = self.page.get_by_role("heading", level=1, name=self.t(title), exact=True)

@@ -182,6 +182,6 @@ def test_a_sheet_goes_out_and_comes_back_with_its_conflicts(
     expect(conflicts).to_contain_text("Bob's title")
     saved(site, run, ["accepted", "rejected", "edited", "review"])
     page.locator("input[type=file]").set_input_files(
-        files=[{"name": "no.xlsx", "mimeType": "application/zip", "buffer": b"no sheet"}]
+        files={"name": "no.xlsx", "mimeType": "application/zip", "buffer": b"no sheet"}
     )
     expect(page.locator(".wm-problem")).to_contain_text("no.xlsx")

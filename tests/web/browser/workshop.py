@@ -38,11 +38,12 @@ def make_shop(folder: Path, url: str) -> Path:
 
 
 @contextmanager
-def writer_process() -> Iterator[str]:
+def writer_process(*texts: Path) -> Iterator[str]:
     """Run the copywriting vendor in a process of its own; give its base URL."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.web.browser.copywriter"], cwd=ROOT, stdout=subprocess.PIPE
-    )
+        [sys.executable, "-m", "tests.web.browser.copywriter", *map(str, texts)],
+        cwd=ROOT, stdout=subprocess.PIPE,
+    )  # fmt: skip
     assert process.stdout is not None
     try:
         yield orjson.loads(process.stdout.readline())["url"]

@@ -207,12 +207,11 @@ class _RunPage:
         view = self.view
         workspace = await view.workspace()
         run = await workspace.find_run(self.name)
-        forecast = (line for line in run.plan.get("forecast") or () if line["name"] == "cost")
-        guess = next(((line["forecast"][2] or line["forecast"][0]) for line in forecast), None)
-        cost = view.nano(run.budget if run.budget is not None else guess)
+        amount = launching.may_cost(workspace, run)
+        cost = view.money(amount)
         question = view.t("run.sure_approve", name=self.name, by=run.created_by or "—", cost=cost)
         if await view.confirm(question, view.t("run.approve")):
-            await launching.approve_run(await view.workspace(), self.name)
+            await launching.approve_run(await view.workspace(), self.name, amount)
             await self.refresh()
 
     async def _budget(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
@@ -109,7 +110,8 @@ class Versions:
         if self._shown is None:
             approved = desk.opened.approved
             if approved is not None and approved != desk.text:
-                self._draw_diff(view.t("tpl.diff_draft"), diff_lines(approved, desk.text))
+                lines = await asyncio.to_thread(diff_lines, approved, desk.text)
+                self._draw_diff(view.t("tpl.diff_draft"), lines)
             else:
                 self._diff.clear()
         else:
@@ -145,7 +147,7 @@ class Versions:
         desk = self._desk
         self._shown = version
         old = await (await desk.editor()).text(version)
-        lines = diff_lines(old, desk.text)
+        lines = await asyncio.to_thread(diff_lines, old, desk.text)
         self._draw_diff(desk.view.t("tpl.diff_of", old=version), lines)
 
     def _draw_diff(self, title: str, lines: Sequence[DiffLine]) -> None:

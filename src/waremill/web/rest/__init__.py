@@ -13,6 +13,7 @@ from waremill.web.rest import (
     catalogue,
     files,
     idempotency,
+    owners,
     people,
     records,
     reference,
@@ -33,6 +34,7 @@ ROUTERS = (
     records.changes,
     records.router,
     webhooks.router,
+    owners.router,
     people.router,
 )
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]

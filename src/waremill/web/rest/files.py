@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from waremill.app.editing import Editor, Using
-from waremill.app.modelling import describe_models, probe_models
+from waremill.app.modelling import check_models as models_checked
+from waremill.app.modelling import describe_models
 from waremill.app.prompting import list_templates as templates_of
 from waremill.app.status import money
 from waremill.errors import Conflict
@@ -328,9 +329,11 @@ async def list_models(workspace: Acting) -> list[ModelShown]:
 
 @models.post("/models/check")
 async def check_models(workspace: Acting) -> list[CheckShown]:
-    """Call every configured model with two small requests, and say what works and what not."""
-    workspace.actor.need_somewhere("operator", "calling the models")
-    found = await probe_models((await workspace.seen()).settings)
+    """Call the models one may use with two small requests each, and say what works; for admins.
+
+    A model is called once a minute at most; meanwhile what was found then is given.
+    """
+    found = await models_checked(workspace)
     return [
         CheckShown(model=name, works=line["works"], message=line["message"])
         for name, lines in found.items()

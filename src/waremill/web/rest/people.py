@@ -204,7 +204,8 @@ class Entries(BaseModel):
 async def sign_in(request: Request, response: Response, given: Credentials) -> Me | Response:
     """Sign in: sets the session's cookie and gives the CSRF token that changes must carry.
 
-    After five wrong sign-ins a minute, by name or by address, the answer is 429 with Retry-After.
+    The answer is 429 with Retry-After after five wrong sign-ins a minute for one name from one
+    address, twenty for one name, or fifty from one address.
     """
     workspace: Workspace = request.app.state.workspace
     accounts = Accounts(workspace)
@@ -305,11 +306,7 @@ async def add_user(workspace: Acting, given: NewUser) -> UserShown:
 async def change_user(workspace: Acting, name: _UserName, given: UserChanges) -> UserShown:
     """Disable a user or let the user in again; say who manages users."""
     accounts = Accounts(workspace)
-    user = await accounts.user(name)
-    if given.manages is not None:
-        user = await accounts.set_manages(name, given.manages)
-    if given.disabled is not None:
-        user = await accounts.disable(name, given.disabled)
+    user = await accounts.change_user(name, manages=given.manages, disabled=given.disabled)
     return _user(user, await _team_names(accounts))
 
 

@@ -82,6 +82,15 @@ class BudgetGiven(Given):
     )
 
 
+class ApprovalGiven(Given):
+    """What a second person agrees to."""
+
+    amount: Annotated[float, Field(ge=0, le=1e9)] | None = Field(
+        description="What the run may cost as its `reason` says, in the workspace's currency; "
+        "null for an unknown amount. Another amount by now is a conflict."
+    )
+
+
 class ItemShown(Shown):
     """An item: its product, what was made of it, and how that went."""
 
@@ -288,9 +297,15 @@ async def cancel_run(workspace: Acting, run: RunName) -> StatusShown:
 
 
 @router.post("/runs/{run}/approve", status_code=202)
-async def approve_run(workspace: Acting, run: RunName) -> StatusShown:
-    """Approve, as a second person, a run that may cost more than one may spend; it is started."""
-    return shown_status(await launching.approve_run(workspace, run))
+async def approve_run(
+    workspace: Acting, run: RunName, given: ApprovalGiven | None = None
+) -> StatusShown:
+    """Approve, as a second person, a run that may cost more than one may spend; it is started.
+
+    Without the amount that the run's `reason` names, only one of an unknown amount is approved.
+    """
+    amount = None if given is None else given.amount
+    return shown_status(await launching.approve_run(workspace, run, amount))
 
 
 @router.put("/runs/{run}/budget")
@@ -361,6 +376,7 @@ async def show_report(workspace: Acting, run: RunName) -> Response:
 @trials.get("/trials/{run}")
 async def show_trial(workspace: Acting, run: RunName) -> TrialShown:
     """Say what a trial showed: accuracy, forecast, comparison; empty until it is done."""
+    await launching.begin_rival(workspace, await workspace.find_run(run))
     result = await kept_result(workspace, run)
     document = {**result.as_json(), "report": f"/v1/runs/{result.status.run}/report"}
     if document["output"] is not None:

@@ -277,6 +277,7 @@ def _add_columns() -> None:
     op.add_column("runs", sa.Column("team_id", Id, server_default="1", nullable=False))
     op.add_column("runs", sa.Column("created_by", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("approved_by", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("budget_by", sa.Text(), nullable=True))
 
 
 _FROZEN = """\
