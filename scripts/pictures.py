@@ -1,4 +1,4 @@
-"""Copy the how-to's pictures out of the browser story's screenshots, small enough for the repository.
+"""Copy the how-to's pictures out of the browser story's screenshots, small enough to be kept.
 
     python scripts/pictures.py artifacts/screenshots docs/images
 
@@ -104,7 +104,7 @@ def _distance(one: bytes, other: bytes) -> int:
 
 
 def main(source: Path, target: Path) -> None:
-    """Copy the pictures that are wanted; stop where one is missing, too large or of another size."""
+    """Copy the pictures that are wanted; stop where one is missing, too large or oddly sized."""
     target.mkdir(parents=True, exist_ok=True)
     for language, steps in WANTED.items():
         for step in steps:

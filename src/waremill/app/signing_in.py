@@ -65,7 +65,7 @@ def attempts_of(workspace: Workspace) -> Attempts:
 async def sign_in(
     workspace: Workspace, name: str, password: str, address: str | None = None
 ) -> SignedIn:
-    """Begin a session. Raises WrongPassword, or TooManyAttempts after too many wrong ones in a minute.
+    """Begin a session. Raises WrongPassword, or TooManyAttempts after too many in a minute.
 
     An unknown name, a disabled user and one without a password take as long as a wrong password.
     """

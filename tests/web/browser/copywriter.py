@@ -110,8 +110,8 @@ def attributes(description: str, fields: dict[str, Any]) -> dict[str, Any]:
             found["gender"] = gender
             break
     kinds = ("eau de parfum", "eau de toilette", "eau de cologne")
-    found["concentration"] = next((one.title().replace("De", "de") for one in kinds if one in lower),
-                                  None)  # fmt: skip
+    named = (one.title().replace("De", "de") for one in kinds if one in lower)
+    found["concentration"] = next(named, None)
     return {name: found[name] for name in fields}
 
 
@@ -150,8 +150,7 @@ def _listed(words: list[str]) -> str:
     return ", ".join(words[:-1]) + f" and {words[-1]}" if len(words) > 1 else words[0]
 
 
-async def _serve() -> None:
-    hook = repeating(orjson.loads(Path(sys.argv[1]).read_bytes())) if sys.argv[1:] else answer
+async def _serve(hook: Any) -> None:
     async with Vendor(reply=hook, record=False, latency=LATENCY, seed=1) as vendor:
         print(orjson.dumps({"url": vendor.url}).decode(), flush=True)
         stop = asyncio.Event()
@@ -162,4 +161,5 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    plan = sys.argv[1:] and repeating(orjson.loads(Path(sys.argv[1]).read_bytes()))
+    asyncio.run(_serve(plan or answer))

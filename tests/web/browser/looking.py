@@ -21,8 +21,8 @@ _NAMES = r"""
     node.getAttribute("title")?.trim() ||
     (/^(INPUT|SELECT|TEXTAREA)$/.test(node.tagName) ? "" : node.textContent.trim()) ||
     [...node.querySelectorAll("[aria-label]")].map((one) => one.ariaLabel).join("");
-  const wanted = "input:not([type=hidden], [type=file][tabindex=\"-1\"]), select, textarea, button, a[href], [role=button], " +
-    "[role=combobox], [role=tab], [role=checkbox], [role=radio]";
+  const wanted = "input:not([type=hidden], [type=file][tabindex=\"-1\"]), select, textarea, " +
+    "button, a[href], [role=button], [role=combobox], [role=tab], [role=checkbox], [role=radio]";
   return [...document.querySelectorAll(wanted)]
     .filter((node) => seen(node) && !name(node))
     .map((node) => node.outerHTML.slice(0, 160));
@@ -51,7 +51,8 @@ _CONTRAST = r"""
   const poor = new Map();
   for (let text = walker.nextNode(); text; text = walker.nextNode()) {
     const node = text.parentElement;
-    if (!text.data.trim() || !node || node.closest("script, style, svg, [aria-hidden=true]")) continue;
+    if (!text.data.trim() || !node) continue;
+    if (node.closest("script, style, svg, [aria-hidden=true]")) continue;
     if (node.closest(".q-icon")) continue; // drawn as letters, but no text
     if (node.closest(":disabled, [disabled], .disabled, [aria-disabled=true]")) continue;
     const range = document.createRange();
