@@ -109,9 +109,8 @@ def attributes(description: str, fields: dict[str, Any]) -> dict[str, Any]:
         if word in lower:
             found["gender"] = gender
             break
-    kinds = ("eau de parfum", "eau de toilette", "eau de cologne")
-    named = (one.title().replace("De", "de") for one in kinds if one in lower)
-    found["concentration"] = next(named, None)
+    kinds = ("Eau de Parfum", "Eau de Toilette", "Eau de Cologne")
+    found["concentration"] = next((one for one in kinds if one.lower() in lower), None)
     return {name: found[name] for name in fields}
 
 
@@ -150,7 +149,7 @@ def _listed(words: list[str]) -> str:
     return ", ".join(words[:-1]) + f" and {words[-1]}" if len(words) > 1 else words[0]
 
 
-async def _serve(hook: Any) -> None:
+async def _serve(hook: Hook) -> None:
     async with Vendor(reply=hook, record=False, latency=LATENCY, seed=1) as vendor:
         print(orjson.dumps({"url": vendor.url}).decode(), flush=True)
         stop = asyncio.Event()

@@ -21,7 +21,8 @@ _NAMES = r"""
     node.getAttribute("title")?.trim() ||
     (/^(INPUT|SELECT|TEXTAREA)$/.test(node.tagName) ? "" : node.textContent.trim()) ||
     [...node.querySelectorAll("[aria-label]")].map((one) => one.ariaLabel).join("");
-  const wanted = "input:not([type=hidden], [type=file][tabindex=\"-1\"]), select, textarea, " +
+  // The file input behind a drop-zone's button cannot be reached by a key.
+  const wanted = "input:not([type=hidden], [type=file][tabindex='-1']), select, textarea, " +
     "button, a[href], [role=button], [role=combobox], [role=tab], [role=checkbox], [role=radio]";
   return [...document.querySelectorAll(wanted)]
     .filter((node) => seen(node) && !name(node))

@@ -26,7 +26,7 @@ use = "openai:large-writer"
 base_url = "{url}"
 price = {{input = 2.0, output = 8.0}}
 [limits]
-concurrency = 4
+concurrency = 3
 """
 
 
