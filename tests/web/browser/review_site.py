@@ -131,6 +131,14 @@ def saved(site: Site, run: str, expected: list[str]) -> None:
         time.sleep(0.1)
 
 
+def wrote(site: Site, text: str) -> None:
+    """Wait until the newest result holds a text; saving goes on behind the page."""
+    limit = time.monotonic() + 10
+    while text not in (newest := site.written()[-1]):
+        assert time.monotonic() < limit, newest
+        time.sleep(0.1)
+
+
 def in_sight(page: Page) -> str:
     """The key of the product in sight."""
     expect(page.locator("[data-turn]")).to_be_visible()

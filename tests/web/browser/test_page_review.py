@@ -17,6 +17,7 @@ from tests.web.browser.review_site import (
     review_site,
     saved,
     write,
+    wrote,
 )
 from tests.web.browser.watching import Watching
 
@@ -94,7 +95,7 @@ def test_focus_mode_works_by_keyboard_alone(page: Page, site: Site) -> None:
     assert [one.reason for one in site.reviews(run) if one.verdict == "reject"] == [
         "invented", "wrong-fact: a5 ml is not 500",
     ]  # fmt: skip
-    assert '"Eau de rose 50 ml"' in site.written()[-1]
+    wrote(site, '"Eau de rose 50 ml"')
     # Undo brings the edited item back as it was; what was next stays next.
     following = in_sight(page)
     press(page, "u")
@@ -171,8 +172,7 @@ def test_a_conflict_is_shown_and_not_overwritten(page: Page, site: Site) -> None
     press(page, "e")
     expect(page.locator("textarea").first).to_have_value("My title")
     judge(page, "Control+Enter")
-    saved(site, run, ["edited", "review"])
-    assert "My title" in site.written()[-1]
+    wrote(site, "My title")
 
 
 def test_two_windows_never_show_the_same_item(watching: Watching, site: Site) -> None:
