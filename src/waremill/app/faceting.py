@@ -181,11 +181,12 @@ async def _looked_at(
         seen = 0
 
         def look(conn: Connection, part: Stretch) -> int:
-            number = 0
-            for number, row in enumerate(browsing.read_values(conn, streams, part, shown), 1):  # noqa: B007
+            rows = 0
+            for row in browsing.read_values(conn, streams, part, shown):
+                rows += 1
                 for tally, value in zip(counted, row, strict=True):
                     tally[value] += 1
-            return number
+            return rows
 
         for part in parts:
             seen += await database.read(look, part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -93,9 +94,8 @@ def _table(view: View, way: str, found: Sequence[Spent]) -> None:
 
     def row(one: Spent) -> Sequence[tables.Cell]:
         name: Any = _name(view, way, one)
-        cell: tables.Cell = name
-        if way == "run":
-            cell = lambda: tables.link(name, f"/runs/{name}")  # noqa: E731
+        linked = partial(tables.link, name, f"/runs/{name}")
+        cell: tables.Cell = linked if way == "run" else name
         share = one.paid / most if most else 0.0
         return (
             cell, lambda: tables.meter(share, view.money(one.paid)), view.money(one.paid),

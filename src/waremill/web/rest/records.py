@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1", tags=["spend"])
 changes = APIRouter(prefix="/v1", tags=["history"])
 
 By = Literal["model", "run", "user", "target", "month", "team"]
-assert set(BY) == set(By.__args__)  # type: ignore[attr-defined]
+assert set(BY) == set(get_args(By))
 _By = Annotated[By, Query(description="What the sums are by.")]
 _Day = Annotated[date | None, Query(description="A day (UTC), included.")]
 

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, JsonValue
@@ -35,7 +35,7 @@ router = APIRouter(prefix="/v1", tags=["reviews"])
 
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Reason = Literal["wrong-fact", "invented", "language", "style", "too-long", "forbidden", "other"]
-assert set(REASONS) == set(Reason.__args__)  # type: ignore[attr-defined]
+assert set(REASONS) == set(get_args(Reason))
 _Version = Annotated[int, Field(ge=0, lt=2**62, description="As the card says.")]
 _Note = Annotated[str, Field(max_length=2000)]
 _Holder = Annotated[

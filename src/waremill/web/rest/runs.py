@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import Field, JsonValue
@@ -53,7 +53,7 @@ REPORT_POLICY = (
 """A report is one file with its styles inside; the sandbox gives it no origin of ours."""
 
 State = Literal["pending", "ready", "review", "accepted", "edited", "rejected", "failed"]
-assert set(STATES) == set(State.__args__)  # type: ignore[attr-defined]
+assert set(STATES) == set(get_args(State))
 _FieldName = Annotated[str, Path(min_length=1, max_length=200, description="A field's name.")]
 
 

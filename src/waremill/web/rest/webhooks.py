@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -31,7 +31,7 @@ from waremill.web.rest.shapes import (
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 
 Event = Literal["run.finished", "item.accepted"]
-assert set(EVENTS) == set(Event.__args__)  # type: ignore[attr-defined]
+assert set(EVENTS) == set(get_args(Event))
 _Url = Annotated[
     str,
     Field(min_length=8, max_length=LONGEST_URL, pattern=r"^https?://",
