@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -48,9 +49,9 @@ class Judging(Turns):
 
         return pressed
 
+    @abstractmethod
     def rejected(self, turn: Turn, reason: str, note: str | None) -> None:
         """Save that an item is wrong."""
-        raise NotImplementedError
 
     def start_rejecting(self, turn: Turn) -> None:
         """Ask why an item is wrong."""

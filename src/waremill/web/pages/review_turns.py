@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,7 +48,7 @@ class Turn:
         return self.card.item_id
 
 
-class Turns:
+class Turns(ABC):
     """What is shown, what comes next, and what is being saved; subclasses say what may be done."""
 
     verdict_keys = ""
@@ -73,21 +74,21 @@ class Turns:
 
     # What a way to review must say.
 
+    @abstractmethod
     async def take(self, skip: list[int], near: int | None) -> Card | None:
         """Fetch and lease another card."""
-        raise NotImplementedError
 
+    @abstractmethod
     def buttons(self) -> None:
         """Draw what may be done with the item that is shown."""
-        raise NotImplementedError
 
+    @abstractmethod
     def nothing(self) -> None:
         """Draw what is said when no item is left."""
-        raise NotImplementedError
 
+    @abstractmethod
     def progressed(self) -> None:
         """Show how far it is."""
-        raise NotImplementedError
 
     # Drawing.
 
