@@ -193,7 +193,8 @@ class Turns(ABC):
         return [self.view.t("review.diff_on")] if self.diff else []
 
     def links(self, turn: Turn) -> None:
-        """Draw links to more about the item in sight."""
+        """Draw links to more about the item in sight; none here."""
+        return
 
     def action(
         self, label: str, key: str, work: Callable[[Turn], object], *, first: bool = False
@@ -342,7 +343,8 @@ class Turns(ABC):
         self.show()
 
     def forget(self, turn: Turn) -> None:
-        """Take note that a verdict did not come about."""
+        """Take note that a verdict did not come about; nothing is counted here."""
+        return
 
     # Leases.
 
