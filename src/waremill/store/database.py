@@ -23,7 +23,7 @@ from waremill.errors import ConfigError, LimitReached, UserError
 from waremill.store.tables import dumps
 
 SCHEMA_VERSION = "0002"
-WRITER_PAGES, READER_PAGES = 32_768, 8_192
+WRITER_PAGES, READER_PAGES = 16_384, 8_192
 """KiB of SQLite's page cache, a connection."""
 READ_SECONDS = 60.0
 """How long a server lets one listing read."""
