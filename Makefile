@@ -4,16 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo test screenshots lint bench bench-web docs lock clean help
+.PHONY: install demo test test-diffusion screenshots lint bench bench-web bench-images docs lock clean help
 
 help:
 	@echo "make install  the waremill command in .venv"
 	@echo "make demo     the main job on the example sheet, with the embedded model"
 	@echo "make test     all tests, PostgreSQL included"
+	@echo "make test-diffusion  the tests that need PyTorch, in an environment of their own"
 	@echo "make screenshots  the pictures of the console's how-to, made by its test in a browser"
 	@echo "make lint     style, strict types, architecture"
 	@echo "make bench    speed and memory beside other tools"
 	@echo "make bench-web  listings, reviews and the server over a million products"
+	@echo "make bench-images  picture operations beside rembg and plain libraries, and how right they are"
 	@echo "make docs     the reference pages, from the code"
 
 $(VENV)/bin/python:
@@ -44,10 +46,27 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	@{ $(BROWSER); } >/dev/null || echo $(NO_BROWSER)
 
+# PyTorch in an environment of its own, 2.3 GB with the build for processors alone. On Linux x86-64
+# the package index has none but the one with CUDA: 2.7 GB to fetch, unless a wheel lies nearer.
+TORCH := .venv-diffusion
+TORCH_PIP := $(TORCH)/bin/python -m pip --disable-pip-version-check
+PINNED := requirements/build.txt requirements/run.txt requirements/dev.txt requirements/diffusion.txt
+
+$(TORCH)/.installed: $(PINNED) pyproject.toml
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH_PIP) install --quiet --require-hashes -r requirements/build.txt -r requirements/run.txt
+	$(TORCH_PIP) install --quiet --no-build-isolation --no-deps -e .
+	$(TORCH_PIP) install --quiet --require-hashes -r requirements/dev.txt
+	$(TORCH_PIP) install --quiet -r requirements/diffusion.txt
+	@touch $@
+
+test-diffusion: $(TORCH)/.installed
+	$(TORCH)/bin/python -m pytest -m diffusion tests/providers
+
 screenshots: $(VENV)/.dev
 	@{ $(BROWSER); } >/dev/null || { echo $(NO_BROWSER); exit 1; }
 	rm -rf artifacts/screenshots
-	WAREMILL_SCREENSHOTS=artifacts/screenshots $(BIN)/python -m pytest -q tests/web/browser/test_story.py
+	WAREMILL_SCREENSHOTS=artifacts/screenshots $(BIN)/python -m pytest -q tests/web/browser/test_story.py tests/web/browser/test_page_pictures.py
 	$(BIN)/python scripts/pictures.py artifacts/screenshots docs/images
 
 lint: $(VENV)/.dev
@@ -62,13 +81,16 @@ bench: $(VENV)/.dev
 bench-web: $(VENV)/.dev
 	$(BIN)/python -m bench.web
 
+bench-images: $(VENV)/.dev
+	$(BIN)/python -m bench.images
+
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/reference.py
 
 # Needs uv. Versions and hashes only: where packages come from is the machine's own business.
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web -o requirements/run.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web --group dev -c requirements/run.txt -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web --extra images -c requirements/build.txt -o requirements/run.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web --extra images --group dev -c requirements/run.txt -o requirements/dev.txt
 
 clean:
-	rm -rf $(VENV) demo .bench
+	rm -rf $(VENV) $(TORCH) demo .bench

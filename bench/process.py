@@ -74,21 +74,25 @@ def client(module: str, *arguments: object, python: str = sys.executable) -> Map
     return report
 
 
-def rivals_python() -> str:
-    """Make the other libraries' environment where it is missing; give its interpreter."""
-    python = RIVALS / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    pinned = (ROOT / "bench" / "requirements.txt").read_bytes()
-    mark = RIVALS / "installed.txt"
-    if not mark.exists() or mark.read_bytes() != pinned:
-        print("installing the other libraries into .bench/venv …", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(RIVALS)], check=True)
+def rivals_python(pinned: str = "requirements.txt", place: Path = RIVALS) -> str:
+    """Make an environment of other tools where it is missing; give its interpreter.
+
+    `pinned` is a file of this folder that names every package with its hashes.
+    """
+    python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    wanted = (ROOT / "bench" / pinned).read_bytes()
+    mark = place / "installed.txt"
+    if not mark.exists() or mark.read_bytes() != wanted:
+        shown = place.relative_to(ROOT)
+        print(f"installing the other libraries into {shown} …", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
         # The file names every package there is to install, so nothing is left to resolve.
         subprocess.run(
             [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-             "--no-deps", "--require-hashes", "-r", "bench/requirements.txt"],
+             "--no-deps", "--require-hashes", "-r", f"bench/{pinned}"],
             check=True, cwd=ROOT,
         )  # fmt: skip
-        mark.write_bytes(pinned)
+        mark.write_bytes(wanted)
     return str(python)
 
 

@@ -66,6 +66,13 @@ SELECT run_id, model, :target, date(started_at, 'unixepoch'), count(*), 0, 0, su
   sum(cached), sum(output), sum(reasoning), sum(paid), sum(list_cost)
 FROM calls WHERE run_id = :run GROUP BY 1, 2, 4
 """
+_OUTCOMES = """\
+INSERT INTO outcomes (run_id, model, outcome, calls, priced, charged, input, cached, output,
+  reasoning, paid, list_cost, seconds)
+SELECT run_id, model, outcome, count(*), count(list_cost), count(paid), sum(input), sum(cached),
+  sum(output), sum(reasoning), sum(paid), sum(list_cost), sum(latency)
+FROM calls WHERE run_id = :run GROUP BY 1, 2, 3
+"""
 _RUN = """\
 UPDATE runs SET state = 'done', started_at = :now, ended_at = :now + 3600, worked_seconds = 3600
 WHERE id = :run
@@ -86,7 +93,9 @@ async def make_stocked(folder: Path, count: int) -> None:
         run = await plan_run(workspace.database, order)
 
         def finish(conn: Connection) -> None:
-            for statement in (_RESULTS, _CURRENT, _CALLS, _ITEMS, _FINDINGS, _SPEND, _RUN):
+            for statement in (
+                _RESULTS, _CURRENT, _CALLS, _ITEMS, _FINDINGS, _SPEND, _OUTCOMES, _RUN,
+            ):  # fmt: skip
                 given = {"run": run.id, "now": 1_790_000_000.0, "target": TARGET}
                 conn.execute(text(statement), given)
 

@@ -1,9 +1,10 @@
-"""Copy the how-to's pictures out of the browser story's screenshots, small enough to be kept.
+"""Copy the how-tos' pictures out of the browser tests' screenshots, small enough to be kept.
 
     python scripts/pictures.py artifacts/screenshots docs/images
 
 A screenshot of the console has few colours: each is written with a palette of at most 256, which
-makes it a third as large. PNG by the W3C specification, third edition; standard library only.
+makes it a third as large. PNG by the W3C specification, third edition; standard library only. One
+with photos in it has many colours and is written as WebP, with Pillow.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ WANTED = {
     "zh": ("import", "trial", "review", "confirm"),
 }
 """The steps of the story that the how-to shows, by language."""
+PHOTOS = ("catalogue", "preset", "trial", "stage", "heat", "variants", "tiles")
+"""The pages with photos that the how-to on pictures shows, in English."""
 SIZE = (1280, 800)
 LARGEST = 150_000
 """Bytes a picture may have."""
@@ -103,18 +106,39 @@ def _distance(one: bytes, other: bytes) -> int:
     return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
 
 
+def with_photos(source: Path, target: Path) -> None:
+    """Write a screenshot with photos in it as WebP; stop where it is too large or oddly sized."""
+    from PIL import Image
+
+    with Image.open(source) as screenshot:
+        if screenshot.size != SIZE:
+            raise SystemExit(f"{source} is {screenshot.size}")
+        screenshot.convert("RGB").save(target, "webp", quality=84, method=6)
+    if target.stat().st_size > LARGEST:
+        raise SystemExit(f"{target} has {target.stat().st_size:,} bytes")
+
+
+def one_of(source: Path, pattern: str) -> Path:
+    """Give the only screenshot of a pattern; stop where there is none or more."""
+    found = [*source.glob(pattern)]
+    if len(found) != 1:
+        raise SystemExit(f"{len(found)} screenshots of “{pattern}” in {source}, not one")
+    return found[0]
+
+
 def main(source: Path, target: Path) -> None:
     """Copy the pictures that are wanted; stop where one is missing, too large or oddly sized."""
     target.mkdir(parents=True, exist_ok=True)
+    for page in PHOTOS:
+        found = one_of(source, f"pictures-[0-9]*-{page}.en.png")
+        with_photos(found, target / f"pictures-{page}.webp")
     for language, steps in WANTED.items():
         for step in steps:
-            found = [*source.glob(f"[0-9]*-{step}.{language}.png")]
-            if len(found) != 1:
-                raise SystemExit(f"{len(found)} screenshots of “{step}” in {source}, not one")
-            picture = with_palette(found[0].read_bytes())
+            shot = one_of(source, f"[0-9]*-{step}.{language}.png")
+            picture = with_palette(shot.read_bytes())
             size = struct.unpack_from(">II", picture, 16)
             if size != SIZE or len(picture) > LARGEST:
-                raise SystemExit(f"{found[0]} is {size} with {len(picture):,} bytes")
+                raise SystemExit(f"{shot} is {size} with {len(picture):,} bytes")
             suffix = "" if language == "en" else f"-{language}"
             (target / f"console-{step}{suffix}.png").write_bytes(picture)
 

@@ -21,6 +21,7 @@ from typing import Any, is_typeddict
 
 import click
 from markup import code, codes, prose, table, tags
+from operations_page import operations_page, operations_table
 
 import waremill
 from waremill import catalog, checks, errors, pipeline, providers, rules, steps, weights
@@ -174,8 +175,14 @@ def steps_page() -> str:
         example_file("pipelines/launch.yaml"),
     ]
     for kind in steps.kinds():
+        if kind in steps.operation_names():
+            continue
         module = importlib.import_module(f"{steps.__name__}.{kind}")
         parts += [f"## {kind}", prose(module.__doc__)]
+    parts += [
+        "## Operations on pictures",
+        operations_table(),
+    ]
     return "\n\n".join(parts)
 
 
@@ -465,6 +472,7 @@ PAGES: Mapping[str, tuple[str, str, Callable[[], str]]] = {
     "files.md": ("Catalogue files", "what is read, cleaned, selected, written", files_page),
     "templates.md": ("Templates", "sections, output, texts and conditions", templates_page),
     "steps.md": ("Pipelines and steps", "a pipeline's file, every step", steps_page),
+    "pictures.md": ("Operations on pictures", "every operation, its options", operations_page),
     "checks.md": ("Checks", "what each finds, and what it does not", checks_page),
     "rules.md": ("Rules", "schemas, channels, glossary, forbidden terms", rules_page),
     "models.md": ("Models", "vendors, embedded models, prices", models_page),

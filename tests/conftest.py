@@ -10,6 +10,11 @@ import pytest
 from postgres import fresh_database, running_server
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark of tests that run in an environment of their own."""
+    config.addinivalue_line("markers", "diffusion: needs PyTorch and diffusers")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data beside the repository; tests skip where it is absent."""

@@ -223,8 +223,8 @@ def problem(arguments: list[str], *, whole: bool) -> str | None:
         return f"there is no command {arguments[0]}"
     try:
         command.make_context(arguments[0], list(arguments[1:]), parent=top)
-    except click.exceptions.Exit:
-        return None
+    except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError):
+        return None  # it is asked for help, or, a group named alone, gives it
     except (click.BadParameter, click.BadOptionUsage) as error:
         return error.format_message() if whole else None
     except click.UsageError as error:
@@ -288,8 +288,9 @@ def load_snippet(text: str) -> None:
         return
     assert isinstance(value, dict), "this is neither a file's content nor a part of one"
     names = set(value)
-    if names <= {"description", "source", "date", "fields", "categories", "name"} - {"name"}:
-        load_channels({"channels/page.yaml": text})
+    if names <= {"description", "source", "date", "fields", "categories", "slots"}:
+        schemas = {path: one for path, one in workspace().items() if path.startswith("schemas/")}
+        load_channels({**schemas, "channels/page.yaml": text})
     elif names <= {"category", "parent", "attributes", "children", "description"}:
         parent = value.get("parent", "Unrelated")
         stub = f"category: {parent}\nattributes: {{}}\n"
@@ -327,6 +328,9 @@ def test_toml_snippets_are_settings(text: str, tmp_path: Path) -> None:
     for alias, table in tomllib.loads(text).get("models", {}).items():
         if "use" not in table:  # the snippet shows a part of a table
             text = text.replace(f"[models.{alias}]", f"[models.{alias}]\nuse = 'openai:x'")
+        if "workflow" in table:
+            (tmp_path / table["workflow"]).parent.mkdir(exist_ok=True)
+            (tmp_path / table["workflow"]).write_text("{}", encoding="utf-8")
     (tmp_path / "waremill.toml").write_text(text, encoding="utf-8")
     assert load_settings(tmp_path, {}).models["default"]
 

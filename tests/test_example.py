@@ -141,6 +141,21 @@ def test_every_category_of_the_sheet_has_a_schema(
     assert all({"zh", "de", "fr"} <= set(value.labels) for value in family.values)
 
 
+def test_every_category_has_an_image_set_that_text_templates_leave_alone(
+    files: Mapping[str, str],
+) -> None:
+    schemas, channels = load_schemas(files), load_channels(files)
+    for schema in schemas.values():
+        slots = {one.name: one.required for one in schema.slots}
+        assert slots == {"main_image": True, "scene_image": False, "detail_images": False}
+        assert all({"zh", "de", "fr"} <= set(one.labels) for one in schema.slots)
+        assert next(one.name for one in channels["amazon"].takes(schema)) == "main_image"
+    for name in TEMPLATES:
+        assert not {"main_image", "scene_image", "detail_images"} & set(
+            load_template(files, name).fields
+        )
+
+
 def test_the_glossary_translates_notes_and_keeps_names(rows: list[dict[str, Any]]) -> None:
     glossary = load_glossary(load_settings(EXAMPLE, {}).files())
     german = Target.parse("de-DE")

@@ -10,6 +10,7 @@ import jsonschema_rs
 import orjson
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from tests.web.served import serving
 from tests.workspaces import PRICE, make_workspace, perfumes, vendor_process, write_sheet
 
@@ -65,6 +66,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
         shell.run("models", "models")
         shell.run("models", "models", "--check")
         shell.run("products", "products", "--where", "brand = 'House 1'", "--limit", "1")
+        pictured(shell)
+        operated(shell)
         shell.run("templates", "templates")
         bad = "name: bad\ninstruction: Write {{ nam.\noutput: {title: string}\n"
         (folder / "templates" / "bad.yaml").write_text(bad, encoding="utf-8")
@@ -93,6 +96,30 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
             shell.printed["serve"] = [server.document]
         people(shell)
     return {**shell.printed, **made.printed}
+
+
+def operated(shell: Shell) -> None:
+    """Work on a folder of pictures, one of which is none."""
+    photos = shell.folder / "photos"
+    photos.mkdir()
+    Image.new("RGB", (40, 30), "red").save(photos / "good.png")
+    (photos / "bad.png").write_bytes(b"no picture")
+    (photos / "notes.txt").write_text("not one either")
+    out = str(shell.folder / "small")
+    shell.run("image", "image", "resize", str(photos), out, "--longest", "20", code=1)
+
+
+def pictured(shell: Shell) -> None:
+    """Print a product with picture slots, from a workspace of its own."""
+    schema = "category: Eau\nattributes: {main_image: {type: image}, scene_image: {type: image}}\n"
+    folder = shell.folder.parent / "pictured"
+    make_workspace(folder, "http://127.0.0.1:9/v1", files={"schemas/eau.yaml": schema})
+    row = {"sku": "P1", "category": "Eau", "main_image": "eau.jpg"}
+    own = Shell(folder)
+    own.run("import", "import", str(write_sheet(folder / "eau.csv", [row])), "--key", "sku")
+    document = own.run("products", "products", "--target", "de-DE")
+    assert len(document["products"][0]["slots"]) == 2
+    shell.printed["products"].append(document)
 
 
 def people(shell: Shell) -> None:

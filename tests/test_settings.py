@@ -443,3 +443,42 @@ def test_files_too_large_or_not_text_are_refused_in_one_sentence(workspace: Path
     with pytest.raises(ConfigError, match=r"templates/latin\.yaml:2: the file is not UTF-8"):
         files["templates/latin.yaml"]
     assert "templates/pipe.yaml" not in files
+
+
+# -- models of pictures --------------------------------------------------------------------------
+
+SCENE = """[models.scene]
+use = "comfyui:scene"
+workflow = "workflows/scene.json"
+options = {sampler = "euler", loras = [{name = "soft", weight = 0.5}], tiled = true}
+seed = 5
+"""
+
+
+def test_a_workflow_is_read_from_the_workspace(tmp_path: Path) -> None:
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "scene.json").write_text('{"1": {}}', encoding="utf-8")
+    scene = load(tmp_path, SCENE).model("scene")
+    assert scene.workflow == '{"1": {}}'
+    assert scene.workflow not in repr(scene)
+    assert scene.options == {
+        "sampler": "euler", "loras": [{"name": "soft", "weight": 0.5}], "tiled": True, "seed": 5,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("toml", "line", "words"),
+    [
+        (SCENE, 3, "no file “workflows/scene.json” in the workspace"),
+        ("[models.m]\nuse = 'comfyui:m'\nworkflow = '../../etc/passwd'", 3, "no file"),
+        ("[models.m]\nuse = 'comfyui:m'\nworkflow = 1", 3, "must be text"),
+        ("[models.m]\nuse = 'forge:m'\noptions = 'fast'", 3, "must be a table"),
+        ("[models.m]\nuse = 'forge:m'\noptions = {since = 2026-01-01}", 3, "must hold texts"),
+        ("[models.m]\nuse = 'forge:m'\noptions = {steps = [inf]}", 3, "must hold texts"),
+    ],
+)
+def test_a_mistake_about_pictures_is_one_sentence_with_its_line(
+    tmp_path: Path, toml: str, line: int, words: str
+) -> None:
+    told = refusal(tmp_path, toml)
+    assert told.startswith(f"waremill.toml:{line}: ") and words in told

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 Severity = Literal["error", "warning"]
 Outcome = Literal["complete", "truncated", "refused"]
@@ -135,9 +135,68 @@ class Finding:
         }
 
 
+_ENDINGS = {
+    "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/avif": "avif",
+    "image/gif": "gif", "image/tiff": "tif", "image/bmp": "bmp",
+}  # fmt: skip
+_REFERENCE = re.compile(r"asset:(?P<sha256>[0-9a-f]{64})\.(?P<ending>[a-z0-9]{1,8})")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A stored file, named by its content: `asset:<sha256>.<ending>` as a field's value.
+
+    The bytes lie in file storage; whoever has the reference has the hash to check them by.
+    """
+
+    sha256: str
+    ending: str
+
+    @staticmethod
+    def parse(text: object) -> Asset | None:
+        """Read a reference; None for anything else."""
+        match = _REFERENCE.fullmatch(text) if isinstance(text, str) else None
+        return Asset(**match.groupdict()) if match is not None else None
+
+    @staticmethod
+    def of(sha256: str, media_type: str) -> Asset:
+        """Name content of a media type, `image/png` for example; an unknown type ends in `bin`."""
+        return Asset(sha256, _ENDINGS.get(media_type, "bin"))
+
+    @property
+    def media_type(self) -> str:
+        """The media type its ending stands for."""
+        kinds = {ending: kind for kind, ending in _ENDINGS.items()}
+        return kinds.get(self.ending, "application/octet-stream")
+
+    @property
+    def path(self) -> str:
+        """Where it lies below the storage's root; two letters a folder keep folders small."""
+        return f"{self.sha256[:2]}/{self.sha256[2:4]}/{self.sha256}.{self.ending}"
+
+    def __str__(self) -> str:
+        return f"asset:{self.sha256}.{self.ending}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a text or picture is found again by among many, when it is only nearly the same.
+
+    Two that share one of `bands` are candidates; `likeness` of their `content`, from 0 to 1,
+    decides, and at `least` they count as alike.
+    """
+
+    content: bytes
+    bands: tuple[int, ...]
+    likeness: Callable[[bytes, bytes], float]
+    least: float
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture inside a message: an `https:` or `data:` URL, or a path the provider may read."""
+    """A picture inside a message: a stored file's reference (see `Asset`), an `https:` or `data:`
+    URL, or a path the provider may read.
+    """
 
     url: str
 
@@ -169,6 +228,58 @@ class Chat:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """A request for a picture. Everything that can change the reply is here and is hashed.
+
+    `width` and `height` are in pixels. `images` are references (see `Asset`): first the picture to
+    start from, then further ones to look at. `mask` is a picture of the first one's shape, white
+    where it may change and black where it must not. `strength` says how far the start is left
+    behind, from 0 (not at all) to 1; it, `steps` and `guidance` (how closely the prompt is
+    followed) are the model's own where None. `options` are further settings by the names the model
+    uses. `sample` and `take` are as for `Chat`.
+    """
+
+    prompt: str
+    negative: str = ""
+    width: int = 1024
+    height: int = 1024
+    images: tuple[str, ...] = ()
+    mask: str | None = None
+    strength: float | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    sample: int = 0
+    take: int = 0
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What is asked, as a chat's messages: for whoever shows or counts it."""
+        return (Message("user", self.prompt),)
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens a vendor that counts tokens may count for the picture.
+
+        OpenAI's models count up to a token for 149 pixels (gpt-image-2 at its highest quality, by
+        its price of a 1024 × 1024 picture, 2026-11); this is a token for 126.
+        """
+        return -(-self.width * self.height // 126)
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes a model made, such as a picture, with their media type, such as `image/png`."""
+
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+Request: TypeAlias = Chat | ImageRequest
+"""What a model may be asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens as the vendor counted them; `cached` is part of `input`, `reasoning` of `output`."""
 
@@ -180,13 +291,18 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One complete reply, verbatim. `model` is the name the endpoint reported."""
+    """One complete reply, verbatim. `model` is the name the endpoint reported.
+
+    `blobs` are pictures as they came in. An answer has none any more: they are kept in storage, and
+    its text is `{"images": ["asset:…"]}`.
+    """
 
     text: str
     outcome: Outcome
     usage: Usage
     model: str = ""
     request_id: str | None = None
+    blobs: tuple[Blob, ...] = ()
 
 
 Emit = Callable[[str], None]
@@ -199,14 +315,15 @@ class Provider(Protocol):
     Calling it sends one request once: no retry, no caching, no accounting. It raises a
     `ProviderError` and nothing else for whatever goes wrong outside our own code. A malformed body
     or a cut connection is `Unavailable`. A refusal or a truncated reply is a `Response` with that
-    outcome, not an error.
+    outcome, not an error. A request of a kind it cannot answer, and a picture it cannot read, is a
+    `UserError` raised before anything is sent.
     """
 
     @property
     def identity(self) -> str:
         """What is hashed into a request: vendor, model and base URL, or the weights' sha256."""
 
-    async def __call__(self, request: Chat, emit: Emit | None = None) -> Response:
+    async def __call__(self, request: Chat | ImageRequest, emit: Emit | None = None) -> Response:
         """Send one request and return the whole reply."""
 
     async def aclose(self) -> None:
@@ -240,7 +357,8 @@ class Model:
 
     `timeout` is in seconds per attempt; `rpm` and `tpm` are the account's limits per minute;
     `concurrency` bounds the calls in flight. `structured` picks how JSON is asked for: `auto`,
-    `schema`, `tool`, `object` or `text`.
+    `schema`, `tool`, `object` or `text`. `workflow` is the text of a workflow's file, for servers
+    that run one.
     """
 
     alias: str
@@ -257,6 +375,7 @@ class Model:
     price: Price | None = None
     structured: str = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
+    workflow: str | None = field(default=None, repr=False)
 
     @property
     def vendor(self) -> str:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import yaml
 
-from waremill.domain import Answer, Chat, Finding, Item, Step, Target
+from waremill.domain import Answer, Finding, Item, Request, Signature, Step, Target
 from waremill.errors import NotFound
 from waremill.rules.document import Section, paths, read_yaml, suggestion
 
+T = TypeVar("T")
 Per = Literal["target", "product", "group"]
 PER: tuple[Per, ...] = ("target", "product", "group")
 
@@ -58,25 +59,62 @@ class Pipeline:
 class Call(Protocol):
     """Asks a model on behalf of an item; raises what `calls/` raises."""
 
-    async def __call__(self, item: Item, request: Chat, model: str | None = None) -> Answer:
+    async def __call__(self, item: Item, request: Request, model: str | None = None) -> Answer:
         """Give the committed answer to a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """Something made by us alone from stored files, and so the same whoever makes it.
+
+    `what` names the operation and `version` its state; `options` are its settings as JSON;
+    `inputs` the references it is made from, in order. Equal derivations are made once for good.
+    """
+
+    what: str
+    version: int
+    options: Mapping[str, Any]
+    inputs: tuple[str, ...]
+
+
+class Files(Protocol):
+    """Stored files, named by their content, and what is made of them without a model's call."""
+
+    async def read(self, reference: str) -> bytes:
+        """Read the content of a reference; raises NotFound."""
+
+    async def keep(self, content: bytes, media_type: str) -> str:
+        """Store content and give its reference."""
+
+    async def bring(self, source: str) -> str:
+        """Store a picture that a product names by path or address; raises SourceError.
+
+        What lies there may change, so a step brings through `Context.record`.
+        """
+
+    async def derive(self, derivation: Derivation, make: Callable[[], Awaitable[Any]]) -> Any:
+        """Give what was made of a derivation, a JSON value; `make` is asked once for good."""
+
+    async def compute(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a function that takes long on one of a few threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a step may use of the outside: callables, filled by the run.
 
-    `call` asks a model. `similar` files a text and gives the keys of products of the same run and
-    target whose text is nearly the same, with the similarity from 0 to 1. `report` hands in
-    findings about an item. `record` runs something that
-    could differ another time (search, clock, chance) once and gives the same value on replay; the
-    value must be JSON.
+    `call` asks a model. `similar` files a field's signature and gives the keys of products of the
+    same run and target whose value is nearly the same, with the likeness from 0 to 1. `report`
+    hands in findings about an item. `record` runs something that could differ another time (search,
+    clock, chance) once and gives the same value on replay; the value must be JSON. `files` keeps
+    pictures and makes others of them.
     """
 
     call: Call
     report: Callable[[Item, Sequence[Finding]], None]
     record: Callable[[Item, str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
-    similar: Callable[[Item, str, str], Awaitable[Sequence[tuple[str, float]]]]
+    similar: Callable[[Item, str, Signature], Awaitable[Sequence[tuple[str, float]]]]
+    files: Files
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -85,7 +123,8 @@ class BoundStep:
     """A step ready to work: its function, its condition, and a preview for estimates.
 
     `preview` gives the request a step would send for an item, or None when it would send none; it
-    calls nothing. A step without model calls has no preview.
+    calls nothing. A step without model calls has no preview. `calls` is how many calls an item
+    needs when none has to be repeated.
     """
 
     name: str
@@ -94,7 +133,8 @@ class BoundStep:
     run: Step
     when: Callable[[Mapping[str, Any]], bool] | None = None
     model: str = "default"
-    preview: Callable[[Item, Mapping[str, Any]], Chat | None] | None = None
+    preview: Callable[[Item, Mapping[str, Any]], Request | None] | None = None
+    calls: int = 1
     fields: tuple[str, ...] = ()
     needs_target: bool = False
     provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -55,6 +55,26 @@ def test_the_sums_are_those_of_the_ledger(folder: Path) -> None:
     assert ledger[0][0] >= 20
 
 
+def test_the_sums_by_outcome_are_those_of_the_ledger(folder: Path) -> None:
+    assert waremill(folder, "run", "copy", "--target", "de-DE", "--target", "fr-FR").code == 0
+    figures = "count(*), count(list_cost), count(paid), sum(input), sum(output)"
+    ledger = query(
+        folder,
+        f"SELECT run_id, model, outcome, {figures}, coalesce(sum(paid), 0), "
+        "round(sum(latency), 6) FROM calls GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+    )
+    summed = query(
+        folder,
+        "SELECT run_id, model, outcome, calls, priced, charged, input, output, paid, "
+        "round(seconds, 6) FROM outcomes ORDER BY 1, 2, 3",
+    )
+    assert summed == ledger
+    assert {line[2] for line in ledger} > {"complete"}
+    status = waremill(folder, "status", "last", "--json").json
+    assert status["calls"] == sum(line[3] for line in ledger)
+    assert status["input_tokens"] == sum(line[6] for line in ledger)
+
+
 def test_a_team_that_used_its_month_up_pauses_and_goes_on_with_more(folder: Path) -> None:
     query(folder, "UPDATE teams SET monthly_budget = 2000000")  # 0.002 USD, a few calls
     paused = waremill(folder, "run", "copy", "--json")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -17,9 +20,11 @@ from waremill.calls.budget import Budget
 from waremill.calls.caller import Sender
 from waremill.calls.limiter import Limiter
 from waremill.calls.rate import Rate
-from waremill.domain import Chat, Message, Model, Price
+from waremill.domain import Chat, ImageRequest, Message, Model, Price
 from waremill.providers import open_provider
+from waremill.runs.files import RunFiles
 from waremill.store import runs as store_runs
+from waremill.store.assets import Assets
 from waremill.store.database import Database
 from waremill.store.journal import Journal
 from waremill.store.limits import draw_rate
@@ -46,6 +51,15 @@ async def had(vendor: Vendor, calls: int) -> None:
         await asyncio.sleep(0.01)
 
 
+def files(database: Database, journal: Journal, folder: Path) -> RunFiles:
+    """A run's files, kept in a folder; what products name is read from there too."""
+
+    async def bring(source: str) -> tuple[bytes, str]:
+        return (folder / source).read_bytes(), "image/png"
+
+    return RunFiles(database, journal, Assets(str(folder)), bring, ThreadPoolExecutor(2), 2)
+
+
 class Desk:
     """A run with a caller; `models` are alias to (base URL, settings of the model)."""
 
@@ -57,12 +71,19 @@ class Desk:
     def sender(self, item: int = 1) -> Sender:
         return Sender(self.run.id, item, "copy")
 
-    async def ask(self, request: Chat | None = None, alias: str = "main", item: int = 1) -> Any:
+    async def ask(
+        self, request: Chat | ImageRequest | None = None, alias: str = "main", item: int = 1
+    ) -> Any:
         return await self.caller.call(request or chat(), alias, self.sender(item))
 
     async def ledger(self) -> list[Any]:
         query = select(calls).order_by(calls.c.id)
         return list(await self.database.read(lambda conn: conn.execute(query).all()))
+
+    @property
+    def files(self) -> RunFiles:
+        """Files for steps that hardly use them."""
+        return files(self.database, self.caller._journal, Path(tempfile.gettempdir()) / "unused")
 
     async def row(self) -> Run:
         return await self.database.read(store_runs.get_run, self.run.id)
@@ -77,6 +98,7 @@ async def desk(
     most: int = 8,
     wait: Callable[[int], float] = no_wait,
     run: Run | None = None,
+    assets: Assets | None = None,
 ) -> AsyncIterator[Desk]:
     """Open a desk; a fresh run is planned and claimed unless one is given."""
     run = run or await claimed(database, await planned(database, 1, budget=budget))
@@ -96,7 +118,7 @@ async def desk(
 
     purse = Budget(budget, draw_money) if budget is not None else None
     journal = Journal(database, run)
-    made.caller = Caller(made.endpoints, journal, purse, wait=wait)
+    made.caller = Caller(made.endpoints, journal, purse, wait=wait, assets=assets)
     try:
         yield made
         if journal.lost is None:

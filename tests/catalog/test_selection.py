@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    func,
     insert,
     select,
     text,
@@ -207,6 +208,77 @@ def test_missing_agrees_with_the_domain(catalogue: Catalogue) -> None:
     catalogue.fill([{"a": value} for value in values])
     expected = [n for n, value in enumerate(values) if is_missing(value)]
     assert catalogue.where("missing(a)") == expected
+
+
+# -- picture slots: what is missing here may have been made elsewhere -----------------------------
+
+SLOTS = {"a": products.c.findings.is_not(None), "photo": func.coalesce(products.c.findings, 0) == 2}
+"""`findings` is set for the second and third of every three products; `photo` is no column."""
+
+
+def _slotted(catalogue: Catalogue, condition: str) -> list[int]:
+    sqlite, postgres = catalogue.both(
+        lambda dialect: (
+            select(products.c.id)
+            .where(compile_where(condition, products.c.attributes, COLUMNS, dialect, EXTRA, SLOTS))
+            .order_by(products.c.id)
+        )
+    )
+    assert sqlite == postgres, condition
+    return list(sqlite)
+
+
+SLOT_VALUES: list[Any] = ["x", "y", None, None, None, " ", [], [], 5, ["x"], "z", []]
+"""Something was made for 1, 2, 4, 5, 7, 8, 10 and 11; a photo for 2, 5, 8 and 11."""
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("missing(a)", [3, 6]),
+        ("present(a)", [0, 1, 2, 4, 5, 7, 8, 9, 10, 11]),
+        ("NOT missing(A)", [0, 1, 2, 4, 5, 7, 8, 9, 10, 11]),
+        ("a IS NULL", [3]),
+        ("a IS NOT NULL AND _key < 'k004'", [0, 1, 2]),
+        ("a = 'x'", [0, 9]),
+        ("a <> 'x'", [1, 5, 10]),
+        ("a LIKE '%'", [0, 1, 5, 8, 9, 10]),
+        ("missing(photo)", [0, 1, 3, 4, 6, 7, 9, 10]),
+        ("photo IS NULL AND a > 4", []),
+        ("present(photo) AND a > 4", [8]),
+        ("photo = 'x'", []),
+        ("missing(coalesce(b, photo))", [0, 1, 3, 4, 6, 7, 9, 10]),
+    ],
+)
+def test_a_slot_is_missing_only_where_nothing_was_made_either(
+    catalogue: Catalogue, condition: str, expected: list[int]
+) -> None:
+    catalogue.fill([{"a": value} for value in SLOT_VALUES])
+    assert _slotted(catalogue, condition) == expected
+
+
+def test_an_order_knows_what_was_made(catalogue: Catalogue) -> None:
+    catalogue.fill([{"a": value} for value in ("y", None, "x", None, [], "", 3)])
+    for terms, expected in (
+        ("a", [6, 5, 2, 0, 1, 4, 3]),
+        ("photo, _key DESC", [5, 2, 6, 4, 3, 1, 0]),
+    ):
+        sqlite, postgres = catalogue.both(
+            lambda dialect, terms=terms: select(products.c.id).order_by(
+                *compile_order_by(terms, products.c.attributes, COLUMNS, dialect, EXTRA, SLOTS),
+                products.c.id,
+            )
+        )
+        assert sqlite == postgres == expected, terms
+
+
+def test_a_slots_name_is_suggested_and_found_in_any_case() -> None:
+    for name in ("PHOTO", "photo", "[Photo]"):
+        compile_where(f"missing({name})", products.c.attributes, COLUMNS, "sqlite", EXTRA, SLOTS)
+    with pytest.raises(SelectionError, match="did you mean “photo”"):
+        compile_where("missing(fhoto)", products.c.attributes, COLUMNS, "sqlite", EXTRA, SLOTS)
+    with pytest.raises(SelectionError, match="unknown column"):
+        compile_where("missing(photo)", products.c.attributes, COLUMNS, "sqlite", EXTRA)
 
 
 # -- a differential test -------------------------------------------------------------------------

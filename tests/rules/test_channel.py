@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from waremill.errors import ConfigError
-from waremill.rules import load_channels
+from waremill.rules import load_channels, load_schemas
 
 AMAZON = """\
 source: https://example.com/guide
@@ -70,3 +70,43 @@ def test_mistakes_are_told_with_file_and_line(text: str, line: int, says: str) -
 def test_two_files_cannot_describe_one_channel() -> None:
     with pytest.raises(ConfigError, match="two files"):
         load_channels({"channels/a.yaml": "name: x\n", "channels/b.yaml": "name: x\n"})
+
+
+SLOTTED = """\
+category: Beauty
+attributes: {name: {}, main_image: {type: image}, scene_image: {type: image}}
+children:
+  - category: Soap
+    attributes: {bar_image: {type: image}}
+"""
+
+
+def test_a_channel_says_which_slots_it_takes_in_which_order() -> None:
+    files = {"schemas/a.yaml": SLOTTED, "channels/amazon.yaml": "slots: [bar_image, main_image]\n",
+             "channels/shop.yaml": "description: A shop\n"}  # fmt: skip
+    channels, schemas = load_channels(files), load_schemas(files)
+    soap, beauty = schemas["Soap"], schemas["Beauty"]
+    assert [one.name for one in channels["amazon"].takes(soap)] == ["bar_image", "main_image"]
+    assert [one.name for one in channels["amazon"].takes(beauty)] == ["main_image"]
+    assert channels["shop"].takes(soap) == soap.slots
+
+
+@pytest.mark.parametrize(
+    ("slots", "schema", "says"),
+    [
+        ("[main_imgae]", SLOTTED, "slot “main_imgae”, did you mean “main_image”?"),
+        ("[name]", SLOTTED, "no schema has the picture slot “name”"),
+        ("[main_image, main_image]", SLOTTED, "the slot “main_image” stands twice"),
+        ("[main_image]", "category: A\n", "no file in schemas/ has an attribute of type image"),
+        ("{main_image: 1}", SLOTTED, "must be a list of texts"),
+    ],
+)  # fmt: skip
+def test_slots_that_are_none_are_told_with_file_and_line(
+    slots: str, schema: str, says: str
+) -> None:
+    files = {"schemas/a.yaml": schema, "channels/amazon.yaml": f"fields: {{}}\nslots: {slots}\n"}
+    with pytest.raises(ConfigError) as caught:
+        load_channels(files)
+    assert says in caught.value.message
+    assert caught.value.where is not None
+    assert (caught.value.where.file, caught.value.where.line) == ("channels/amazon.yaml", 2)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from waremill.errors import ConfigError
-from waremill.rules import load_schemas, schema_for
+from waremill.rules import load_schemas, schema_for, slot_names
 
 BEAUTY = """\
 category: Beauty
@@ -92,3 +92,47 @@ def test_a_file_that_refers_to_itself_ends_in_a_sentence() -> None:
     text = "category: A\nchildren: &c\n  - category: B\n    children: *c\n"
     with pytest.raises(ConfigError):
         load_schemas({"schemas/a.yaml": text})
+
+
+PICTURED = """\
+category: Beauty
+attributes:
+  main_image: {type: image, required: true, labels: {zh: 主图}, description: The pack on white}
+  brand: {}
+  detail_images: {type: image, many: true}
+children:
+  - category: Perfume
+    attributes:
+      scene_image: {type: image}
+      brand: {required: true}
+"""
+
+
+def test_attributes_of_type_image_are_a_categorys_slots_in_order() -> None:
+    schemas = load_schemas({"schemas/beauty.yaml": PICTURED})
+    assert [one.name for one in schemas["Perfume"].slots] == [
+        "main_image", "detail_images", "scene_image",
+    ]  # fmt: skip
+    main, details = schemas["Beauty"].slots
+    assert (main.required, main.many, main.labels) == (True, False, {"zh": "主图"})
+    assert (details.required, details.many) == (False, True)
+    assert slot_names(schemas) == ("main_image", "detail_images", "scene_image")
+    assert slot_names(load_schemas(FILES)) == ()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "says"),
+    [
+        ("a: {type: image, unit: ml}", "“unit” does not fit “a”, which is a picture slot"),
+        ("a: {type: image, values: [x]}", "“values” does not fit"),
+        ("a: {type: image, max_chars: 3}", "“max_chars” does not fit"),
+        ("a: {type: imag}", "“imag” is no type, did you mean “image”?"),
+        ("_a: {type: image}", "cannot be a picture slot's name"),
+        ("a@b: {type: image}", "cannot be a picture slot's name"),
+    ],
+)
+def test_a_slot_that_cannot_work_is_told_with_its_line(attribute: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_schemas({"schemas/a.yaml": f"category: A\nattributes:\n  {attribute}\n"})
+    assert says in caught.value.message
+    assert caught.value.where is not None and caught.value.where.line == 3

@@ -11,6 +11,7 @@ from tests.planned import claimed, item_rows, plain, planned
 from tests.vendor import Vendor
 
 from waremill.checks import near_duplicates
+from waremill.checks.near_duplicates import signed
 from waremill.domain import Chat, Item, Message
 from waremill.pipeline import BoundStep
 from waremill.runs.work import Worker, WorkLimits
@@ -39,7 +40,7 @@ async def _title(item: Item, ctx: Any) -> dict[str, Any]:
 
 
 async def _look(item: Item, ctx: Any) -> dict[str, Any]:
-    near: Sequence[tuple[str, float]] = await ctx.similar(item, "body", item.fields["body"])
+    near: Sequence[tuple[str, float]] = await ctx.similar(item, "body", signed(item.fields["body"]))
     return {"near": [key for key, _ in near]}
 
 
@@ -51,8 +52,9 @@ async def near(one: Desk, *steps: BoundStep) -> dict[str, list[str]]:
     """Work a run one item after the other; what each found."""
     limits = WorkLimits(1)
     await Worker(
-        one.database, one.run, one.caller._journal, one.caller, [*steps, TITLE, LOOK], limits
-    ).work()
+        one.database, one.run, one.caller._journal, one.caller, [*steps, TITLE, LOOK], one.files,
+        limits,
+    ).work()  # fmt: skip
     page = await one.database.read(reporting.item_page, one.run.id, 0)
     return {item.key: item.fields.get("near", []) for item in page}
 

@@ -13,6 +13,7 @@ from tests.calls.asking import Desk, desk, had, model
 from tests.planned import claimed, item_rows, item_states, planned
 from tests.vendor import Reply, Vendor, openai_error
 
+from waremill.checks.near_duplicates import signed
 from waremill.domain import Chat, Finding, Item, Message, Step
 from waremill.errors import Conflict, OutputInvalid, Refused, TemplateError
 from waremill.pipeline import BoundStep
@@ -36,8 +37,9 @@ def step(run: Step, name: str = "copy", per: Any = "target") -> BoundStep:
 def worker(one: Desk, *steps: BoundStep, concurrency: int = 4, **limits: Any) -> Worker:
     found = WorkLimits(concurrency, **limits)
     return Worker(
-        one.database, one.run, one.caller._journal, one.caller, steps or (step(write),), found
-    )
+        one.database, one.run, one.caller._journal, one.caller, steps or (step(write),),
+        one.files, found,
+    )  # fmt: skip
 
 
 async def states(one: Desk) -> Counter[str]:
@@ -292,7 +294,7 @@ async def test_near_duplicates_at_work_at_the_same_time_are_found(database: Data
         text = f"{TEXT}, bottle {item.product.key}"
         await ctx.call(item, Chat((Message("user", f"name: {item.product.key}"),), 50), "main")
         await together.wait()
-        near: Sequence[tuple[str, float]] = await ctx.similar(item, "body", text)
+        near: Sequence[tuple[str, float]] = await ctx.similar(item, "body", signed(text))
         findings = [Finding("body", "near-duplicates", "error", key, key) for key, _ in near]
         ctx.report(item, findings)
         return {"body": text}
@@ -314,7 +316,7 @@ async def test_equal_requests_and_other_targets_are_no_near_duplicates(database:
             else (f"another request {item.product.key}")
         )
         await ctx.call(item, Chat((Message("user", text),), 50), "main")
-        near = await ctx.similar(item, "body", TEXT)
+        near = await ctx.similar(item, "body", signed(TEXT))
         return {"near": [key for key, _ in near]}
 
     run = await start(database, 3, targets=("en", "de"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from tests.steps.filed import Filed
 
 from waremill import steps
 from waremill.calls import canonical
@@ -54,7 +57,8 @@ class Desk:
         self.replies = list(replies)
         self.asked: list[Chat] = []
         self.findings: list[Finding] = []
-        self.context = Context(self.call, self.report, self.record, self.similar)
+        files = Filed(Path(tempfile.gettempdir()) / "never-written")
+        self.context = Context(self.call, self.report, self.record, self.similar, files)
 
     async def call(self, item: Item, request: Chat, model: str | None = None) -> Answer:
         await asyncio.sleep(0)

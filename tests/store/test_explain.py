@@ -31,6 +31,11 @@ LARGE = (
     "reviews", "answers", "current",
 )  # fmt: skip
 """Tables that grow with the catalogue or the work. Catalogues, runs and teams are few."""
+SLOTS = ["main_image", "scene_image"]
+SCHEMA = """\
+category: Perfume
+attributes: {main_image: {type: image}, scene_image: {type: image}}
+"""
 
 
 def _rows(dialect: str) -> tuple[str, str]:
@@ -73,13 +78,14 @@ def fill(conn: Connection) -> None:
             insert(runs).values(
                 id=number, name=f"run{number}", kind="run", state="done", catalog_id=number,
                 pipeline_version_id=1, pipeline="copy", take=0, total=PRODUCTS, drawn=0, epoch=0,
-                plan=dumps({"columns": ["sku", "house", "price", "name"]}), created_at=0.0,
+                plan=dumps({"columns": ["sku", "house", "price", "name"], "slots": SLOTS}),
+                created_at=0.0,
                 worked_seconds=0.0,
             )
         )  # fmt: skip
     no = "0" if lite else "false"
     given = {"count": PRODUCTS}
-    values = '{"title": "Eau"}'
+    values = '{"title": "Eau", "main_image": "asset:0.png"}'
     for statement in (
         "INSERT INTO products (id, catalog_id, is_group, key, version, position, import_number, "
         f"attributes) {numbers} SELECT i, 1 + i % 2, {no}, 'P' || i, i, i, 1, {attributes} FROM n",
@@ -89,6 +95,9 @@ def fill(conn: Connection) -> None:
         "END, CASE WHEN i % 12 = 0 THEN 'review' ELSE 'ready' END, 1, 0 FROM n",
         'INSERT INTO results (item_id, product_id, target, step, origin, "values", created_at) '
         f"{numbers} SELECT i, i, 'de-DE', 'copy', 'model', '{values}', 0.0 FROM n",
+        "INSERT INTO current (product_id, target, field, result_id) "
+        f"{numbers} SELECT i, CASE WHEN i % 4 < 2 THEN 'de-DE' ELSE '' END, 'main_image', i "
+        "FROM n WHERE i % 3 = 0",
         "INSERT INTO findings (run_id, rule, item_id, field) "
         f"{numbers} SELECT 1 + i % 2, 'no-urls', i, 'title' FROM n WHERE i % 12 = 0",
         "INSERT INTO findings (run_id, rule, item_id, field) "
@@ -96,6 +105,8 @@ def fill(conn: Connection) -> None:
         # Of a team with many entries PostgreSQL reads the log backwards, and soon has a page.
         "INSERT INTO audit (at, by, team_id, action, subject) "
         f"{numbers} SELECT i, 'mia', 1 + i % 500, 'run.start', 'run' FROM n",
+        "INSERT INTO reviews (item_id, verdict, created_at) "
+        f"{numbers} SELECT i, 'accept', 0.0 FROM n WHERE i % 12 = 0",
         "INSERT INTO spend (run_id, model, target, day, calls, failed, unpriced, input, cached, "
         f"output, reasoning, paid, list_cost) {numbers} SELECT 1 + i % 2, 'm', 't' || i, "
         "'2026-0' || (1 + i % 9) || '-' || (10 + i % 18), 1, 0, 0, 1, 0, 1, 0, 1, 1 FROM n",
@@ -108,6 +119,8 @@ def fill(conn: Connection) -> None:
 @pytest_asyncio.fixture
 async def workspace(tmp_path: Path, database_url: str) -> AsyncIterator[Workspace]:
     async with workspace_on(tmp_path, database_url) as opened:
+        (opened.settings.root / "schemas").mkdir()
+        (opened.settings.root / "schemas" / "eau.yaml").write_text(SCHEMA, encoding="utf-8")
         await opened.database.write(fill)
         await opened.database.write(add_indexes, ("house",))
         yield opened
@@ -163,6 +176,7 @@ FILTERS: tuple[ItemFilters, ...] = (
     {"target": "de-DE"}, {"text": "P2999"}, {"where": "_key = 'P29998'"},
     {"where": "house = 'House 3'"},
     {"where": "price > 50"}, {"where": "_findings = 0 AND _status = 'ready'"},
+    {"where": "missing(main_image)"}, {"where": "missing(scene_image)", "target": "de-DE"},
 )  # fmt: skip
 
 
@@ -170,7 +184,8 @@ async def _listings(workspace: Workspace) -> None:
     """Ask for the first and the second page of every listing."""
     browse = Browse(workspace)
     for where in (None, "house = 'House 3'", "house IN ('House 3', 'House 4') AND price > 3",
-                  "price > 50", "missing(house)", "_key = 'P29998'"):  # fmt: skip
+                  "price > 50", "missing(house)", "_key = 'P29998'", "missing(main_image)",
+                  "present(main_image) AND house = 'House 3'"):  # fmt: skip
         for order_by in (None, "house", "house DESC"):
             page = await browse.products("stock1", where, order_by)
             if page.next:
@@ -179,7 +194,11 @@ async def _listings(workspace: Workspace) -> None:
         items_page = await browse.items("run1", **filters)
         if items_page.next:
             await browse.items("run1", cursor=items_page.next, **filters)
-    await browse.product("stock1", "P29998")
+    for targets in ((), ("de-DE",), ("de-DE", "fr-FR")):
+        page = await browse.products("stock1", "missing(main_image)", targets=targets)
+        await browse.with_slots(page.rows, targets)
+    await browse.products("stock1", order_by="main_image")
+    await browse.with_slots([await browse.product("stock1", "P29998")])
     await browse.selections("stock1")
     await workspace.runs()
     page_of_log = await auditing.entries(workspace)
@@ -223,6 +242,46 @@ async def test_counting_a_facet_reads_its_index_alone(workspace: Workspace) -> N
     assert all("COVERING INDEX" in step for step in steps if "ix_products_in_order" in step)
     assert any("ix_facet" in step for step in steps)
     assert not any(step.startswith("SCAN") for step in steps)
+
+
+def looked_up(conn: Connection, statement: str, parameters: Any) -> list[str]:
+    """Give how a query's plan comes by the rows of `current`: the index and its condition."""
+    if conn.dialect.name == "sqlite":
+        rows = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+        return [row.detail for row in rows if row.detail.split()[1] == "current"]
+    plan = conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+    plan = orjson.loads(plan) if isinstance(plan, str) else plan
+    waiting, found = [plan[0]["Plan"]], []
+    while waiting:
+        node = waiting.pop()
+        waiting += node.get("Plans", [])
+        if node.get("Relation Name") == "current" or "current" in node.get("Index Name", ""):
+            found.append(f"{node.get('Index Name')} {node.get('Index Cond')}")
+    return found
+
+
+async def test_slots_are_looked_up_by_the_primary_key_of_what_is_current(
+    workspace: Workspace,
+) -> None:
+    """A product at a time, also where a page, a count or completeness goes over many."""
+    browse, lite = Browse(workspace), workspace.database.dialect == "sqlite"
+    key = "USING PRIMARY KEY (product_id=?" if lite else "(product_id = ANY"
+    for targets in ((), ("de-DE",), ("de-DE", "fr-FR")):
+        with sent(workspace.database) as noted:
+            assert await browse.count("stock1", "missing(main_image)", targets=targets) >= 10_000
+            await browse.products("stock1", "present(main_image)", "price", targets=targets)
+            await browse.completeness("stock1", targets=targets)
+            await browse.facets("stock1", "missing(main_image)", targets=targets)
+            await browse.count_items("run1", where="missing(main_image) OR present(scene_image)")
+            await workspace.products("missing(main_image)", catalog="stock1", targets=targets)
+        asked = [one for one in noted if "FROM current JOIN" in one[0]]
+        assert len(asked) >= 7
+        for statement, parameters in asked:
+            steps = await workspace.database.read(looked_up, statement, parameters)
+            assert steps and all(key in one for one in steps), (statement, steps)
+            assert lite or all(one.startswith("pk_current") for one in steps), steps
+            if targets and lite and "json_group_array" not in statement:
+                assert any("target=? AND field=?" in one for one in steps), steps
 
 
 def test_every_large_table_is_one_of_ours() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, select, text
 
 from waremill.errors import ConfigError
 from waremill.store.database import SCHEMA_VERSION, Database, migrate, schema_version
-from waremill.store.tables import metadata
+from waremill.store.tables import calls, metadata, outcomes
 
 
 def differences(conn: Connection) -> list[object]:
@@ -35,6 +35,37 @@ async def test_a_newer_schema_is_refused(database: Database) -> None:
     )
     with pytest.raises(ConfigError, match="update waremill"):
         migrate(database)
+
+
+async def test_what_older_versions_called_is_summed_up(database: Database) -> None:
+    call = {
+        "run_id": 1, "item_id": 1, "step": "copy", "request_hash": b"x", "attempt": 1, "input": 5,
+        "cached": 0, "output": 7, "reasoning": 0, "latency": 0.5, "started_at": 0.0,
+    }  # fmt: skip
+    ended = (
+        ("a", "complete", 3), ("a", "complete", None), ("a", "unavailable", None),
+        ("b", "complete", 0),
+    )  # fmt: skip
+    rows = [
+        {**call, "model": model, "outcome": outcome, "paid": paid, "list_cost": paid}
+        for model, outcome, paid in ended
+    ]
+
+    def before(conn: Connection) -> None:
+        conn.execute(insert(calls), rows)
+        conn.execute(text("DROP TABLE outcomes"))
+        conn.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+
+    await database.write(before)
+    migrate(database)
+    query = select(outcomes).order_by(outcomes.c.model, outcomes.c.outcome)
+    found = await database.read(lambda conn: conn.execute(query).all())
+    assert [tuple(row) for row in found] == [
+        (1, "a", "complete", 2, 1, 1, 10, 0, 14, 0, 3, 3, 1.0),
+        (1, "a", "unavailable", 1, 0, 0, 5, 0, 7, 0, 0, 0, 0.5),
+        (1, "b", "complete", 1, 1, 1, 5, 0, 7, 0, 0, 0, 0.5),
+    ]
+    assert await database.read(differences) == []
 
 
 @pytest.mark.parametrize("url", ["mysql://u:p@h/d", "nonsense", "oracle://h/d", ""])

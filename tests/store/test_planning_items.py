@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 from tests.planned import claimed, item_rows, item_states, plain, planned, stock
 
 from waremill.errors import Conflict, NotFound
@@ -15,7 +15,7 @@ from waremill.store import verdicts
 from waremill.store.database import Database
 from waremill.store.journal import Journal, result_row
 from waremill.store.runs import Run
-from waremill.store.tables import items
+from waremill.store.tables import findings, items
 
 
 async def finish(database: Database, run: Run, states: list[str] | None = None) -> Run:
@@ -153,11 +153,95 @@ async def test_pages_give_every_pending_item_once_in_order(database: Database) -
     assert seen == [row.id for row in rows if row.id != rows[4].id]
 
 
-async def test_failed_items_can_be_set_back(database: Database) -> None:
+async def test_failed_items_are_set_back_some_a_transaction(database: Database) -> None:
+    run = await planned(database, 5)
+    run = await finish(database, run, ["failed", "ready", "failed", "failed", "failed"])
+    run, count = await database.write(store_items.revive_run, run)
+    assert (run.state, run.owner, count) == ("paused", None, 4)
+    assert await database.write(store_items.retry_some, run, 3) == 3
+    # Cut off here, it is asked for again.
+    assert (await database.write(store_items.revive_run, run))[1] == 1
+    run = await database.read(store_runs.get_run, run.id)
+    assert await database.write(store_items.retry_some, run, 3) == 1
+    assert await database.write(store_items.retry_some, run, 3) == 0
+    assert await database.read(store_items.count_states, run.id) == {"pending": 4, "ready": 1}
+
+
+async def test_no_failed_item_is_set_back_under_a_worker_who_would_never_see_it(
+    database: Database,
+) -> None:
     run = await planned(database, 3)
-    await finish(database, run, ["failed", "ready", "failed"])
-    assert await database.write(store_items.retry_failed, run.id) == 2
-    assert await database.read(store_items.count_states, run.id) == {"pending": 2, "ready": 1}
+    run = await finish(database, run, ["failed"] * 3)
+    run, _ = await database.write(store_items.revive_run, run)
+    assert await database.write(store_items.retry_some, run, 1) == 1
+    await claimed(database, run)
+    with pytest.raises(Conflict, match="another worker"):
+        await database.write(store_items.retry_some, run, 1)
+    assert await item_states(database, run) == ["pending", "failed", "failed"]
+
+
+async def reviewed(database: Database, count: int, found: int) -> list[tuple[str, int, str]]:
+    """Plan and finish a run whose first items have three findings each; give them by item."""
+    run = await planned(database, count)
+    rows = [row.id for row in await item_rows(database, run)]
+    made = [
+        (rule, place, name)
+        for place in range(found)
+        for rule, name in (("channel", "title"), ("no-urls", "points"), ("no-urls", "title"))
+    ]
+    await finish(database, run, ["review"] * found + ["ready"] * (count - found))
+    given = [
+        {"run_id": run.id, "rule": rule, "item_id": rows[place], "field": name}
+        for rule, place, name in made
+    ]
+    await database.write(lambda conn: conn.execute(insert(findings), given))
+    return sorted(made)
+
+
+async def found_in(database: Database, run: Run) -> list[tuple[str, int, str]]:
+    """The findings of a run, by its items' places."""
+    rows = [row.id for row in await item_rows(database, run)]
+    query = select(findings).where(findings.c.run_id == run.id)
+    found = await database.read(lambda conn: conn.execute(query).all())
+    return sorted((row.rule, rows.index(row.item_id), row.field) for row in found)
+
+
+async def test_linked_items_are_found_by_findings_that_are_linked_some_a_transaction(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await reviewed(database, 6, 4)
+    monkeypatch.setattr("waremill.runs.plan.ITEMS_AT_ONCE", 5)
+    second = await planned(database, 6)
+    assert await found_in(database, second) == made
+    third = await planned(database, 6)  # its items lead to the first run's, too
+    assert await found_in(database, third) == made
+
+
+async def test_findings_are_read_in_pages_and_linked_twice_change_nothing(
+    database: Database,
+) -> None:
+    made = await reviewed(database, 6, 4)
+    second = await planned(database, 6)
+    await database.write(store_runs.set_run, second.id, {"state": "planning"})
+    (source,) = await database.read(store_items.linked_runs, second.id)
+    pages, after = [], None
+    while page := await database.read(store_items.linked_findings, second.id, source, after, 5):
+        pages.append(len(page))
+        await database.write(store_items.link_findings, second, page)
+        after = page[-1]
+    assert pages == [5, 5, 2]
+    assert await found_in(database, second) == made
+
+
+async def test_findings_are_not_linked_to_a_run_that_is_cancelled_meanwhile(
+    database: Database,
+) -> None:
+    run = await planned(database, 2)
+    await database.write(store_runs.set_run, run.id, {"state": "cancelled"})
+    with pytest.raises(Conflict, match="cancelled while it was being planned"):
+        await database.write(store_items.link_findings, run, [("channel", 1, "title", 2)])
+    query = select(findings)
+    assert not await database.read(lambda conn: conn.execute(query).all())
 
 
 async def test_accepting_by_a_rule_leaves_a_review_for_each_item(database: Database) -> None:

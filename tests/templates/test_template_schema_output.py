@@ -120,3 +120,36 @@ def test_a_mistake_in_a_schema_points_into_the_schema() -> None:
 def test_the_schema_is_part_of_the_version() -> None:
     changed = {**workspace(), "schemas/beauty.yaml": SCHEMA.replace("bottle", "flacon")}
     assert load_template(workspace(), "t").version != load_template(changed, "t").version
+
+
+PICTURED = (
+    SCHEMA
+    + """\
+  - category: Frame
+    attributes:
+      main_image: {type: image, required: true}
+      detail_images: {type: image, many: true}
+"""
+)
+
+
+def test_a_text_model_is_never_asked_for_a_picture_slot() -> None:
+    files = template_file(BODY, **{"schemas/beauty.yaml": PICTURED})
+    template = load_template(files, "t")
+    assert not {"main_image", "detail_images"} & set(template.fields)
+    frame = template.render({"name": "N", "category": "Frame"})
+    assert list(frame.contract.fields) == ["brand"]
+    assert "image" not in prompt_text(frame)
+    only_pictures = PICTURED.replace("brand: {required: true}", "front_image: {type: image}")
+    files = template_file(BODY, **{"schemas/beauty.yaml": only_pictures})
+    assert load_template(files, "t").render({"name": "N", "category": "Frame"}).skipped
+
+
+def test_asking_for_a_picture_slot_by_name_is_refused() -> None:
+    body = BODY.replace("write: fill", "only: [brand, main_image]")
+    files = template_file(body, **{"schemas/beauty.yaml": PICTURED})
+    problems = [one for one in check_template(files, "t", None) if one.severity == "error"]
+    assert ["`main_image` is a picture slot" in one.message for one in problems] == [True]
+    files = template_file(BODY.replace("write: fill", "without: [main_image]"),
+                          **{"schemas/beauty.yaml": PICTURED})  # fmt: skip
+    assert "brand" in load_template(files, "t").fields

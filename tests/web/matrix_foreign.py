@@ -19,6 +19,7 @@ from tests.web.matrix_shop import PIPELINE, Shop
 READS = {
     "POST /v1/lint", "POST /v1/previews", "POST /v1/estimates", "POST /v1/imports/preview",
     "POST /v1/runs/{run}/reviews/count", "POST /v1/runs/{run}/review-sheet",
+    "POST /v1/templates/{template}/prompt",
 }  # fmt: skip
 """POSTs that change nothing."""
 OWN_FIGURES = ("waremill_runs", "waremill_running_items", "waremill_spent", "waremill_webhook")
@@ -68,7 +69,8 @@ def _without(value: Any, names: set[str]) -> Any:
     if isinstance(value, dict):
         return {name: _without(one, names) for name, one in value.items() if name not in names}
     if isinstance(value, list):
-        return [_without(one, names) for one in value]
+        left = (one for one in value if not isinstance(one, dict) or one.get("what") != "disk")
+        return [_without(one, names) for one in left]
     return value
 
 
@@ -138,11 +140,39 @@ def reaching(shop: Shop, mine: At) -> list[Reach]:
               "text": secret.replace(ours.template, theirs.template)}, 404, ours.catalog),
         Reach("POST", "/v1/previews", {**shown, "model": ours.model,
               "text": secret.replace(ours.template, theirs.template)}, 422, ours.model),
+        *_tried(shop),
         Reach("POST", "/v1/webhooks", {"url": "http://127.0.0.1:9/", "team": ours.team}, 404,
               ours.team),
         Reach("POST", "/v1/imports", {"upload": "sheet".ljust(22, "0"), "key": "sku",
               "catalog": ours.catalog}, 409),
+        Reach("POST", "/v1/sources/store/import", {"key": "sku", "catalog": ours.catalog}, 409),
         *_by_number(shop, mine),
+    ]  # fmt: skip
+
+
+def _tried(shop: Shop) -> list[Reach]:
+    """Give requests of the playground, and about a template, that name a thing of ours."""
+    ours, theirs = shop.ours, shop.theirs
+    secret = PIPELINE.format(name="mine", template=ours.template)
+    here = {"path": theirs.path, "key": theirs.keys[0], "catalog": theirs.catalog}
+    rows = {"path": theirs.path, "keys": theirs.keys[:1], "catalog": theirs.catalog}
+    hidden = {**here, "path": "pipelines/mine.yaml", "text": secret}
+    prompt = {"key": theirs.keys[0], "catalog": theirs.catalog}
+    plays, sides, under = "/v1/plays", "/v1/comparisons", "/v1/templates"
+    return [
+        Reach("POST", plays, {**here, "path": ours.path}),
+        Reach("POST", plays, {**here, "version": ours.version}),
+        Reach("POST", plays, {**here, "model": ours.model}, 200, ours.model),
+        Reach("POST", plays, {**here, "catalog": ours.catalog}, 404, ours.catalog),
+        Reach("POST", plays, hidden, 404, ours.template),
+        Reach("POST", sides, {**rows, "sides": [{}, {"version": ours.version}]}),
+        Reach("POST", sides, {**rows, "sides": [{"model": ours.model}]}, 200, ours.model),
+        Reach("POST", sides, {**rows, "sides": [{}], "catalog": ours.catalog}, 404, ours.catalog),
+        Reach("GET", f"{under}/{ours.template}/problems", {}),
+        Reach("POST", f"{under}/{ours.template}/prompt", prompt),
+        Reach("POST", f"{under}/{theirs.template}/prompt", {**prompt, "catalog": ours.catalog},
+              404, ours.catalog),
+        Reach("GET", f"/v1/owners/template/{ours.template}", {}),
     ]  # fmt: skip
 
 
@@ -155,6 +185,9 @@ def _by_number(shop: Shop, mine: At) -> list[Reach]:
     near = {"near": item}
     return [
         Reach("GET", f"{own}/items/{item}", {}),
+        Reach("GET", f"{own}/items/{ours.shot}/pictures/{ours.picture}", {}),
+        Reach("GET", f"{own}/items/{ours.shot}/source-picture?column=photo", {}),
+        Reach("GET", f"/v1/runs/{theirs.shots}/items/{theirs.shot}/pictures/{ours.picture}", {}),
         Reach("POST", f"{own}/items/{item}/verdict", judged),
         Reach("POST", f"{own}/items/{item}/undo", {}),
         Reach("GET", f"{own}/items/{item}/similar", {}),

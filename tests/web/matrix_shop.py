@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from fastapi import FastAPI
 from nicegui import core
 from sqlalchemy import func, select
+from tests.picture_servers import colour_of, png
 from tests.vendor import Vendor
 from tests.web.matrix import OTHER_TEAM, TEAM
 from tests.workspaces import PRICE, make_workspace, perfumes, write_sheet
@@ -62,7 +64,17 @@ use = "openai:{name}-large"
 base_url = "{url}"
 price = {{input = 1.0, output = 1.0}}
 """
-SERVER = "\n[server]\nallow_private_webhooks = true\n"
+SERVER = """
+[server]
+allow_private_webhooks = true
+[sources.store]
+url = "sqlite:///store.db?table=goods"
+"""
+SHOTS = """\
+name: shots
+steps:
+  - transcode: {image: photo, into: web_image, format: png, per: product}
+"""
 HOOK = "http://127.0.0.1:9/{name}"
 PRODUCTS = 12
 
@@ -91,6 +103,10 @@ class Things:
     lot: int = 0
     sampled: int = 0
     webhook: int = 0
+    photos: str = ""
+    shots: str = ""
+    shot: int = 0
+    picture: str = ""
     sheet: bytes = field(default=b"", repr=False)
     review: bytes = field(default=b"", repr=False)
 
@@ -118,7 +134,7 @@ def _things(word: str, team: str) -> Things:
 async def open_shop(folder: Path, database: Path) -> AsyncIterator[Shop]:
     """Open a workspace with a copy of a database with people, serve it, and fill in our things."""
     ours, theirs = _things("home", TEAM), _things(ABROAD, OTHER_TEAM)
-    files = {}
+    files = {"pipelines/shots.yaml": SHOTS}
     for one in (ours, theirs):
         files[one.path] = TEMPLATE.format(name=one.template)
         files[f"pipelines/{one.pipeline}.yaml"] = PIPELINE.format(
@@ -128,6 +144,7 @@ async def open_shop(folder: Path, database: Path) -> AsyncIterator[Shop]:
         more = "".join(MODEL.format(name=one.word, url=vendor.url) for one in (ours, theirs))
         root = make_workspace(folder, vendor.url, model=PRICE + more + SERVER, files=files)
         (root / ".waremill").mkdir()
+        _write_store(root / "store.db")
         shutil.copy(database, root / ".waremill" / "waremill.db")
         async with open_workspace(root, readers=2) as workspace:
             shop = Shop(workspace, create_app(workspace), ours, theirs)
@@ -139,6 +156,13 @@ async def open_shop(folder: Path, database: Path) -> AsyncIterator[Shop]:
             yield shop
             core.loop = None
             await generating.close(workspace)
+
+
+def _write_store(path: Path) -> None:
+    """Write the database that the settings name as a source."""
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("CREATE TABLE goods (sku TEXT, name TEXT, brand TEXT)")
+        conn.execute("INSERT INTO goods VALUES ('S1', 'Eau stored', 'House 1')")
 
 
 async def _own(workspace: Workspace, things: Things) -> None:
@@ -159,6 +183,7 @@ async def fill(shop: Shop, things: Things) -> None:
     """Do all that a team does, so that every table has rows of it."""
     workspace = await member(shop.workspace, things.team)
     folder = workspace.settings.root
+    await _pictures(workspace, things)
     rows = perfumes(PRODUCTS, things.word)
     sheet = write_sheet(folder / f"{things.catalog}.csv", rows)
     await workspace.import_catalog([sheet], key="sku", catalog=things.catalog)
@@ -189,6 +214,23 @@ async def fill(shop: Shop, things: Things) -> None:
     place = folder / f"review-{things.word}.xlsx"
     await export_for_review(workspace, things.run, place)
     things.review = place.read_bytes()
+
+
+async def _pictures(workspace: Workspace, things: Things) -> None:
+    """Make a picture of a product of another catalogue of the team."""
+    folder = workspace.settings.root / "photos"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{things.word}.png").write_bytes(png(40, 30, colour_of(things.word)))
+    row = {"sku": f"{things.word}-1", "photo": f"photos/{things.word}.png"}
+    things.photos = f"{things.word}-photos"
+    sheet = write_sheet(workspace.settings.root / f"{things.photos}.csv", [row])
+    await workspace.import_catalog([sheet], key="sku", catalog=things.photos)
+    options: Any = {"catalog": things.photos}
+    things.shots = (await workspace.run("shots", **options)).run
+    (things.shot,) = await _items(workspace, things.shots)
+    card = await ReviewDesk(workspace).card(things.shots, things.shot)
+    things.picture = str(card.field("web_image").value).removeprefix("asset:")
+    await ReviewDesk(workspace).release(things.shots, things.shot)
 
 
 async def _items(workspace: Workspace, run: str) -> list[int]:

@@ -16,6 +16,7 @@ from waremill.app.browsing import Browse
 from waremill.app.editing import Editor
 from waremill.app.notifying import Webhooks
 from waremill.app.owning import Owners
+from waremill.app.picturing import all_operations
 from waremill.app.reviewing import ReviewDesk
 
 ELSEWHERE = {
@@ -49,8 +50,8 @@ class Table:
         """Give all routes; those that end the caller's session come last."""
         return [
             *self._catalogue(), *self._files(), *self._tasks(), *self._runs(), *self._reviews(),
-            *self._trials(), *self._records(), *self._webhooks(), *self._server(), *self._pages(),
-            *self._people(),
+            *self._trials(), *self._pictures(), *self._records(), *self._webhooks(),
+            *self._server(), *self._pages(), *self._people(),
         ]  # fmt: skip
 
     # What routes are called upon.
@@ -108,6 +109,7 @@ class Table:
         under = "/v1/catalogs/{catalog}"
         of_name = {**catalog, "name": self._ours.word}
         goods = {**self._upload("sheet"), "key": "sku", "catalog": self._ours.catalog}
+        store, kept = {"source": "store"}, {"json": {"key": "sku", "catalog": self._ours.catalog}}
         file = {"file": ("goods.csv", self._shop.ours.sheet, "text/csv")}
         where = {"params": {"where": "brand = 'House 1'"}}
         somewhere: Mapping[str, Any] = {"of_team": False}
@@ -128,6 +130,9 @@ class Table:
             Declared("DELETE", "/v1/uploads/{upload}", "reviewer", self._fresh_upload, **somewhere),
             Declared("POST", "/v1/imports/preview", "operator", send={"json": goods}, **somewhere),
             Declared("POST", "/v1/imports", "operator", send={"json": goods}, **somewhere),
+            Declared("GET", "/v1/sources", "admin", **somewhere),
+            Declared("POST", "/v1/sources/{source}/preview", "admin", store, kept, **somewhere),
+            Declared("POST", "/v1/sources/{source}/import", "admin", store, kept, **somewhere),
         ]  # fmt: skip
 
     def _files(self) -> list[Declared]:
@@ -137,6 +142,16 @@ class Table:
         shown = {**draft, "key": self._ours.keys[0], "catalog": self._ours.catalog}
         saved = {"json": {"text": text + "# saved\n"}, "headers": {"If-Match": "*"}}
         under = "/v1/versions/{version}"
+        template = {"template": self._ours.template}
+        product = {"key": self._ours.keys[0], "catalog": self._ours.catalog}
+        prompt = {"json": product}
+        played = {**path, **product, "text": text + "# played\n"}
+        compared = {
+            **path,
+            "keys": self._ours.keys[:2],
+            "catalog": self._ours.catalog,
+            "sides": [version, {"model": self._ours.model}],
+        }
         return [
             Declared("GET", "/v1/templates", "viewer", of_team=False),
             Declared("GET", "/v1/files", "viewer", of_team=False),
@@ -152,6 +167,13 @@ class Table:
                      before=self._restorable),
             Declared("POST", "/v1/lint", "viewer", send={"json": draft}),
             Declared("POST", "/v1/previews", "viewer", send={"json": shown}),
+            Declared("GET", "/v1/templates/{template}/problems", "viewer", template,
+                     {"params": {"catalog": self._ours.catalog}}, first="viewer"),
+            Declared("POST", "/v1/templates/{template}/prompt", "viewer", template, prompt,
+                     first="viewer"),
+            Declared("POST", "/v1/plays", "operator", send={"json": played}),
+            Declared("POST", "/v1/comparisons", "operator", send={"json": compared}),
+            Declared("GET", "/v1/doctor", "admin", of_team=False),
             Declared("GET", "/v1/models", "viewer", of_team=False),
             Declared("POST", "/v1/models/check", "admin", of_team=False),
         ]  # fmt: skip
@@ -241,6 +263,26 @@ class Table:
             Declared("GET", f"{under}/score", "viewer", run),
             Declared("GET", f"{under}/gold", "viewer", run),
         ]
+
+    def _pictures(self) -> list[Declared]:
+        ours = self._ours
+        item = {"run": ours.shots, "item": ours.shot}
+        sha256, _, ending = ours.picture.partition(".")
+        column: dict[str, Any] = {"params": {"column": "photo", "width": 160}}
+        product = {"catalog": ours.photos, "key": f"{ours.word}-1"}
+        # Whoever may send one is told that there is none.
+        unsent: Mapping[str, Any] = {"of_team": False, "fine": (422,)}
+        under = "/v1/runs/{run}/items/{item}"
+        return [
+            Declared("GET", f"{under}/pictures/{{sha256}}.{{ending}}", "viewer",
+                     {**item, "sha256": sha256, "ending": ending}),
+            Declared("GET", f"{under}/source-picture", "viewer", item, column),
+            Declared("GET", "/v1/catalogs/{catalog}/pictures/{key}", "viewer", product, column),
+            Declared("POST", "/v1/pictures/{operation}", "operator", {"operation": "transcode"},
+                     **unsent),
+            *(Declared("POST", f"/v1/pictures/{name}", "operator", **unsent)
+              for name in all_operations()),
+        ]  # fmt: skip
 
     def _records(self) -> list[Declared]:
         catalog, key = self._catalog, self._ours.keys[0]
@@ -333,6 +375,8 @@ class Table:
                      **one),
             Declared("GET", "/v1/tokens", "signed-in"),
             Declared("GET", "/v1/owners", "viewer", of_team=False, **one),
+            Declared("GET", "/v1/owners/{kind}/{name}", "viewer",
+                     {"kind": "template", "name": self._ours.template}, first="viewer", **one),
             Declared("DELETE", "/v1/owners/{kind}/{name}", "admin",
                      {"kind": "pipeline", "name": self._ours.pipeline}, before=self._ours_again,
                      **one),

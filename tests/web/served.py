@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from tests.workspaces import ROOT
 
 
 @dataclass
@@ -36,15 +37,17 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *options: str, **environment: str) -> Iterator[Served]:
-    """Serve a workspace until the block ends."""
+def serving(
+    folder: Path, *options: str, program: str = "waremill", **environment: str
+) -> Iterator[Served]:
+    """Serve a workspace until the block ends; `program` is the module that is run."""
     with tempfile.TemporaryDirectory() as place:
         log = Path(place) / "server.log"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", "waremill", "serve", "-C", str(folder), "--port", "0",
+                [sys.executable, "-m", program, "serve", "-C", str(folder), "--port", "0",
                  "--json", *options],
-                stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **environment},
+                cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **environment},
             )  # fmt: skip
         assert process.stdout is not None
         killer = threading.Timer(60, process.kill)

@@ -31,6 +31,8 @@ category: Perfume
 attributes:
   brand: {required: true}
   family: {required: true}
+  main_image: {type: image, required: true}
+  scene_image: {type: image}
 """
 TRAP = "<img src=x onerror=window.pwned=1>"
 
@@ -216,6 +218,28 @@ def test_what_is_missing_is_counted_and_selected(watching: Watching, served: Ser
         "category = 'Perfume' AND family IS NULL"
     )
     expect(page.get_by_text("86 products in all")).to_be_visible()
+
+
+def test_a_missing_picture_is_counted_selected_and_shown_with_its_product(
+    watching: Watching, served: Served
+) -> None:
+    page = open_page(watching, served, "/catalogue?tab=completeness")
+    row = page.get_by_role("row", name=re.compile("main_image"))
+    expect(row).to_contain_text("required · picture slot")
+    expect(row).to_contain_text("130")
+    page.get_by_role("button", name="main_image").click()
+    expect(page.get_by_label("Selection (WHERE)")).to_have_value(
+        "category = 'Perfume' AND main_image IS NULL"
+    )
+    expect(page.get_by_text("130 products in all")).to_be_visible()
+    page.get_by_label("Selection (WHERE)").fill("")
+    page.get_by_role("button", name="Add condition").click()
+    page.get_by_label("Column", exact=True).click()
+    expect(page.get_by_role("option", name="scene_image")).to_be_attached()
+    page.keyboard.press("Escape")
+    page.goto(served.url + "/catalogue?key=P0007")
+    slots = page.get_by_role("table", name="Image set")
+    expect(slots.get_by_role("row", name=re.compile("main_image"))).to_contain_text("missing")
 
 
 def test_a_selection_is_saved_and_chosen_again(watching: Watching, served: Served) -> None:

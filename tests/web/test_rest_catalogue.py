@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tests.web.shops import PRODUCTS, Shop, keeps, shop, stocked, vendor_url
 
+from waremill.app.browsing import Browse
+from waremill.store.verdicts import append_results
+
 __all__ = ["shop", "stocked", "vendor_url"]
 
 CATALOG = "/v1/catalogs/perfumes"
@@ -50,6 +53,76 @@ async def test_facets_and_completeness_are_told(shop: Shop) -> None:
     brand = next(one for one in facets if one["column"] == "brand")
     assert sum(count for _, count in brand["values"]) == PRODUCTS
     assert isinstance(await shop.ask("GET", f"{CATALOG}/completeness"), list)
+
+
+PICTURED = """\
+category: Perfume
+attributes:
+  main_image: {type: image, required: true}
+  detail_images: {type: image, many: true}
+"""
+
+
+async def pictured(shop: Shop) -> str:
+    """Give two products of a category with slots: one made for de-DE, one the catalogue's own."""
+    root = shop.workspace.settings.root
+    for path, text in {"schemas/eau.yaml": PICTURED,
+                       "channels/amazon.yaml": "slots: [detail_images]\n"}.items():  # fmt: skip
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    sheet = root / "pictured.csv"
+    sheet.write_text("sku,category,main_image\nX,Perfume,\nY,Perfume,y.jpg\n", encoding="utf-8")
+    await shop.workspace.import_catalog([sheet], key="sku", catalog="pictured")
+    found = await Browse(shop.workspace).product("pictured", "X")
+    made = {"main_image": f"asset:{'1' * 64}.png"}
+    await shop.workspace.database.write(
+        append_results, [("cutout", 0, found.id, "de-DE", made, None, {})]
+    )
+    return "/v1/catalogs/pictured"
+
+
+async def test_a_product_shows_its_image_set_for_all_or_for_a_target(shop: Shop) -> None:
+    under = await pictured(shop)
+    found = await shop.ask("GET", f"{under}/products/X")
+    assert found["slots"] == [
+        {"name": "main_image", "required": True, "many": False,
+         "references": [{"target": "de-DE", "value": f"asset:{'1' * 64}.png", "made": True}]},
+        {"name": "detail_images", "required": False, "many": True, "references": []},
+    ]  # fmt: skip
+    listed = await shop.ask("GET", f"{under}/products", params={"order_by": "_key DESC"})
+    own = {"target": "", "value": "y.jpg", "made": False}
+    assert [row["slots"][0]["references"] for row in listed["rows"]] == [
+        [own], found["slots"][0]["references"],
+    ]  # fmt: skip
+    of_target = await shop.ask("GET", f"{under}/products/X", params={"target": "fr-FR@amazon"})
+    assert [one["name"] for one in of_target["slots"]] == ["detail_images"]
+    plain = await shop.ask("GET", f"{CATALOG}/products/P0003")
+    assert plain["slots"] == []
+    keeps("products", {"catalog": "pictured", "total": 2, "products": listed["rows"]})
+
+
+async def test_slots_are_selected_counted_and_missed_by_target(shop: Shop) -> None:
+    under = await pictured(shop)
+    missing = {"where": "missing(main_image)"}
+    for targets, expected in (([], 0), (["de-DE"], 0), (["fr-FR"], 1), (["de-DE", "fr-FR"], 1)):
+        params = {**missing, "target": targets}
+        assert (await shop.ask("GET", f"{under}/count", params=params))["count"] == expected
+        page = await shop.ask("GET", f"{under}/products", params=params)
+        assert len(page["rows"]) == expected
+    params = {"target": ["fr-FR", "de-DE@amazon"]}
+    lines = await shop.ask("GET", f"{under}/completeness", params=params)
+    assert [(one["attribute"], one["target"], one["missing"]) for one in lines] == [
+        ("main_image", "fr-FR", 1), ("detail_images", "fr-FR", 2),
+        ("detail_images", "de-DE@amazon", 2),
+    ]  # fmt: skip
+    (line,) = [one for one in await shop.ask("GET", f"{under}/completeness")
+               if one["attribute"] == "main_image"]  # fmt: skip
+    assert (line["slot"], line["target"], line["missing"], line["total"]) == (True, None, 0, 2)
+    wrong = await shop.ask(
+        "GET", f"{under}/count", params={"where": "missing(main_imag)"}, status=422
+    )
+    assert "did you mean “main_image”" in wrong["detail"]
+    await shop.ask("GET", f"{under}/count", params={"target": "german"}, status=422)
 
 
 async def test_a_selection_is_changed_only_as_it_was_seen(shop: Shop) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 from waremill import checks
 from waremill.app.cards import Frozen, current_values, shown_names, target_of, type_of
+from waremill.app.showing import references
 from waremill.checks import Draft
-from waremill.domain import Finding, category_of, is_missing
+from waremill.domain import Asset, Finding, category_of, is_missing
 from waremill.errors import ConfigError
-from waremill.store.reviewing import ItemView
+from waremill.store.reviewing import ItemView, Made
 from waremill.store.verdicts import Edited, name_of
 from waremill.templates.fields import INVALID, Field, reader_for
 
@@ -41,6 +42,7 @@ def amended(
         spec = frozen.specs(step, view).get(name)
         old = made[step, name].values.get(name) if (step, name) in made else None
         findings: list[Finding] = []
+        _check_pictures(label, raw, old, view)
         value = _read(label, raw, spec, old, findings)
         if value != old:
             by_step.setdefault(step, {})[name] = value
@@ -49,6 +51,18 @@ def amended(
         _edited(view, frozen, (step, new), broken[step], provenance)
         for step, new in by_step.items()
     )
+
+
+def _check_pictures(label: str, raw: Any, old: Any, view: ItemView) -> None:
+    """Let a person choose among an item's own pictures; a reference from elsewhere opens nothing.
+
+    Raises ConfigError for any other reference, and for something else in a picture's place.
+    """
+    wanted = [one for one in (raw if isinstance(raw, list) else [raw]) if Asset.parse(one)]
+    was_picture = any(Asset.parse(one) for one in (old if isinstance(old, list) else [old]))
+    strange = not set(wanted) <= references(view)
+    if strange or (was_picture and not wanted and not is_missing(raw)):
+        raise ConfigError(f"“{label}” takes a picture that was made for this item")
 
 
 def _read(label: str, raw: Any, spec: Field | None, old: Any, findings: list[Finding]) -> Any:
@@ -97,8 +111,20 @@ def _edited(
     ]
     return Edited(
         step, product_id, target, dict(new),
-        (*left, *broken, *_judged(view, frozen, step, values)), provenance,
+        (*left, *broken, *_judged(view, frozen, step, values)),
+        {**_of_pictures(new, near), **provenance},
     )  # fmt: skip
+
+
+def _of_pictures(new: Mapping[str, Any], near: Made | None) -> dict[str, Any]:
+    """Give what stays true of a step's picture when a person takes another variant of it.
+
+    Who exports it must know that a model made it.
+    """
+    if near is None or not any(Asset.parse(value) for value in new.values()):
+        return {}
+    kept = ("made_by_model", "model", "pictures")
+    return {name: near.provenance[name] for name in kept if name in near.provenance}
 
 
 def _place(view: ItemView, frozen: Frozen, step: str) -> tuple[int, str]:

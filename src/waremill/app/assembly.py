@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from waremill import steps
+from waremill.app import keeping
 from waremill.calls import Endpoint
 from waremill.calls.limiter import Limiter
 from waremill.calls.rate import Rate
@@ -91,7 +92,10 @@ def assemble(
         languages=settings.languages,
         schemas=(schemas := load_schemas(used)),
     )
-    kit = steps.Kit(used, rules, schemas, model or "default", settings.limits.asks_again + 1)
+    kit = steps.Kit(
+        used, rules, schemas, model or "default", settings.limits.asks_again + 1,
+        keeping.weights_of(settings), 1, (settings.root / "fonts",),
+    )  # fmt: skip
     built = []
     for step in pipeline.steps:
         bound = steps.make(step, kit)

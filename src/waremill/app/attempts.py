@@ -2,7 +2,8 @@
 
 Wrong tries are counted three ways. For one name from one address few are allowed: who guesses there
 keeps out nobody but those at the same address. For one name from anywhere more are, so that a guess
-from many addresses is slow; and from one address more still, since behind a proxy all have the one.
+from many addresses is slow; and from one address more still, since behind a proxy that is not
+trusted, and in one office, all have the one.
 """
 
 from __future__ import annotations

@@ -33,6 +33,15 @@ from waremill.app.paging import (
     page_size,
 )
 from waremill.app.remembering import remembered
+from waremill.app.slotting import (
+    Slot,
+    Slots,
+    WithSlots,
+    channels_of,
+    named_slots,
+    schemas_in,
+    with_slots,
+)
 from waremill.app.status import money
 from waremill.app.walking import (
     PATIENCE,
@@ -45,10 +54,11 @@ from waremill.app.walking import (
 )
 from waremill.domain import Product
 from waremill.errors import ConfigError
-from waremill.rules.schema import load_schemas
+from waremill.rules import slot_names as names_in
 from waremill.store import browsing, run_items
 from waremill.store import products as store_products
 from waremill.store import selections as store_selections
+from waremill.store.products import Catalog
 from waremill.store.run_items import ItemStream, ListedItem
 from waremill.store.runs import Run
 from waremill.store.selections import SavedSelection
@@ -98,17 +108,21 @@ class Browse:
         where: str | None = None,
         order_by: str | None = None,
         *,
+        targets: Sequence[str] = (),
         cursor: str | None = None,
         size: int = SIZE,
     ) -> Page[Product]:
         """Give a page of a selection, in the order of import where no other is asked for.
 
-        A page may hold fewer rows than `size` and still have a next one: what a filter picks may be
-        far apart, and nobody waits longer than a second for it.
+        A picture slot in a filter is filled where something was made for every one of `targets`, or
+        without them for any. A page may hold fewer rows than `size` and still have a next one: what
+        a filter picks may be far apart, and nobody waits longer than a second for it.
         """
-        found = await self._workspace.find_catalog(catalog)
-        selection = Selection(found, self._database.dialect, where or None, order_by or None)
-        asked = _digest("products", found.id, selection.where, selection.order_by)
+        selection = await self._selection(
+            await self._workspace.find_catalog(catalog), where, order_by, targets
+        )
+        found, aims = selection.catalog, selection.slots.targets
+        asked = _digest("products", found.id, selection.where, selection.order_by, *(aims or ()))
         place = _place(cursor, asked)
         if selection.order_by is None:
             rows, following = await self._in_order(selection, place, page_size(size))
@@ -117,11 +131,20 @@ class Browse:
         more = None if following is None else encode_cursor({**following, "q": asked})
         return Page(tuple(rows), more)
 
+    async def _selection(
+        self, catalog: Catalog, where: str | None, order_by: str | None, targets: Sequence[str] = ()
+    ) -> Selection:
+        slots = await self._slots(targets, where, order_by)
+        return Selection(catalog, self._database.dialect, where or None, order_by or None, slots)
+
+    async def _slots(self, targets: Sequence[str], *asked: str | None) -> Slots:
+        return await named_slots(self._workspace.settings, targets, *asked)
+
     async def _in_order(
         self, selection: Selection, place: _Place, size: int
     ) -> tuple[list[Product], _Place | None]:
         streams = await self._database.read(
-            choose_streams, selection.catalog, selection.dialect, selection.where
+            choose_streams, selection.catalog, selection.dialect, selection.where, selection.slots
         )
         rows, after = await walk(self._database, of_products(streams), _number(place, "a"), size)
         return rows, None if after is None else {"a": after}
@@ -167,8 +190,10 @@ class Browse:
             async with known.slowly:
                 return await self._database.read(ordering.sort, selection)
 
-        mark = await faceting.signature(self._database, selection.catalog)
-        key = ("order", selection.where, selection.order_by, *mark)
+        made = selection.of_slots
+        mark = await faceting.signature(self._database, selection.catalog, made=made)
+        asked = (selection.where, selection.order_by, selection.slots if made else None)
+        key = ("order", *asked, *mark)
         order = await known.get(key, sort, len)
         start = 0
         if place:
@@ -178,40 +203,81 @@ class Browse:
         return rows, {"i": end, "a": order[end - 1]} if end < len(order) else None
 
     async def counting(
-        self, catalog: str | None = None, where: str | None = None
+        self,
+        catalog: str | None = None,
+        where: str | None = None,
+        *,
+        targets: Sequence[str] = (),
     ) -> AsyncIterator[int]:
         """Give growing counts of a selection; the last is the whole. Stop listening to stop it."""
         found = await self._workspace.find_catalog(catalog)
+        slots = await self._slots(targets, where)
         streams = await self._database.read(
-            choose_streams, found, self._database.dialect, where or None
+            choose_streams, found, self._database.dialect, where or None, slots
         )
         async for number in counting(self._database, products_in(streams)):
             yield number
 
     async def count(
-        self, catalog: str | None = None, where: str | None = None, progress: Progress = None
+        self,
+        catalog: str | None = None,
+        where: str | None = None,
+        progress: Progress = None,
+        *,
+        targets: Sequence[str] = (),
     ) -> int:
         """Count a selection; cancelling it stops it. `progress` is told how many there are yet."""
         total = 0
-        async for total in self.counting(catalog, where):
+        async for total in self.counting(catalog, where, targets=targets):
             if progress is not None:
                 progress(total)
         return total
 
     async def facets(
-        self, catalog: str | None = None, where: str | None = None
+        self,
+        catalog: str | None = None,
+        where: str | None = None,
+        *,
+        targets: Sequence[str] = (),
     ) -> tuple[Facet, ...]:
         """Give the columns with few values, each value with how many of a selection have it."""
         found = await self._workspace.find_catalog(catalog)
-        return await faceting.facets_of(self._database, found, where or None)
+        slots = await self._slots(targets, where)
+        return await faceting.facets_of(self._database, found, where or None, slots)
 
     async def completeness(
-        self, catalog: str | None = None, where: str | None = None
+        self,
+        catalog: str | None = None,
+        where: str | None = None,
+        *,
+        targets: Sequence[str] = (),
     ) -> tuple[Completeness, ...]:
-        """Say which attribute is missing how often, by the schema of the product's category."""
+        """Say which attribute is missing how often, by the schema of the product's category.
+
+        A picture slot is filled by what was made for any target; with `targets` there is a line
+        for each, of the slots its channel takes.
+        """
         found = await self._workspace.find_catalog(catalog)
-        schemas = await asyncio.to_thread(load_schemas, self._workspace.settings.files())
-        return await faceting.completeness_of(self._database, found, schemas, where or None)
+        files = self._workspace.settings.files()
+        schemas = await asyncio.to_thread(schemas_in, files)
+        aims = await asyncio.to_thread(channels_of, files, targets)
+        return await faceting.completeness_of(self._database, found, schemas, where or None, aims)
+
+    async def slot_names(self) -> tuple[str, ...]:
+        """Give the names of all picture slots, which filters may use like columns."""
+        files = self._workspace.settings.files()
+        return names_in(await asyncio.to_thread(schemas_in, files))
+
+    async def with_slots(
+        self, products: Sequence[Product], targets: Sequence[str] = ()
+    ) -> tuple[WithSlots, ...]:
+        """Give products with their picture slots in order, and what stands in each by target.
+
+        With `targets` only what is for them, and only the slots their channels take. Whose products
+        they are was found out when they were listed.
+        """
+        files = self._workspace.settings.files()
+        return await with_slots(self._database, files, products, targets)
 
     async def product(self, catalog: str | None, key: str) -> Product:
         """Give one product; raise NotFound where there is none of that key."""
@@ -315,7 +381,7 @@ class Browse:
         name = name.strip()
         if not name or len(name) > LONGEST_NAME:
             raise ConfigError(f"a selection's name has from 1 to {LONGEST_NAME} characters")
-        selection = Selection(found, self._database.dialect, where or None, order_by or None)
+        selection = await self._selection(found, where, order_by)
         selection.check()
         actor = self._workspace.actor
         saved = SavedSelection(name, where or "", order_by or None, actor.name, time.time())
@@ -376,4 +442,6 @@ __all__ = [
     "ItemFilters",
     "ItemRow",
     "SavedSelection",
+    "Slot",
+    "WithSlots",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -80,7 +80,8 @@ class Card:
     `source` are the product's attributes as they were worked on, those the templates read first
     (`used` names them). `findings` are those about no field that is shown. `provenance` is by step:
     template, version, model and the answers' hashes. `version` is to be handed back with a verdict.
-    `holder` is who else has the item in hand just now.
+    `holder` is who else has the item in hand just now. `made_from` names, by step, the fields and
+    attributes whose pictures the step worked on.
     """
 
     item_id: int
@@ -98,6 +99,7 @@ class Card:
     taken_over: bool
     error: str | None = None
     holder: str | None = None
+    made_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def field(self, name: str) -> CardField:
         """Give a field by its name; KeyError where there is none."""
@@ -115,6 +117,12 @@ class Frozen:
     templates: Mapping[str, Template]
     used: tuple[str, ...]
     checks: tuple[str, ...]
+
+    @property
+    def makes_pictures(self) -> bool:
+        """Whether a step makes pictures."""
+        about = (step.provenance for step in self.assembly.steps)
+        return any("operation" in one or "made_by_model" in one for one in about)
 
     def specs(self, step: str, view: ItemView) -> Mapping[str, Field]:
         """Give the contract's fields of a step for one product; none where no contract is known."""
@@ -163,6 +171,7 @@ def _freeze(assembly: Assembly) -> Frozen:
             template = templates[step.name] = load_template(assembly.files, name)
             used |= dict.fromkeys(one.name for one in template.inputs)
             used |= dict.fromkeys(sorted(template.variables))
+        used |= dict.fromkeys(step.provenance.get("pictures", ()))
     checks = [
         name
         for step in assembly.pipeline.steps
@@ -232,6 +241,8 @@ def make_card(
         {**first, **source}, used, tuple(fields), tuple(rest),
         {one.step: one.provenance for one in view.made if one.provenance}, history_of(view),
         view.linked, None if view.error is None else str(view.error.get("message", "")), holder,
+        {one.step: tuple(one.provenance["pictures"]) for one in view.made
+         if "pictures" in one.provenance},
     )  # fmt: skip
 
 

@@ -227,6 +227,20 @@ class Editor:
         chosen = {**assembly.pipeline.params, **using.params}
         return await preview(self._workspace, assembly, item, chosen)
 
+    async def tried(self, path: str, text: str | None = None, version: int | None = None) -> str:
+        """Give what is to be tried of a file: a text, or a version's, or what is edited now.
+
+        Raises NotFound for a version that is not the file's.
+        """
+        if text is not None:
+            return text
+        if version is None:
+            return (await self.read(path)).text
+        found = await self._version(version, "viewer")
+        if found.path != path:
+            raise NotFound(f"{path} has no version {version}")
+        return await self._workspace.database.read(store.version_text, found)
+
     async def play(
         self,
         path: str,
@@ -302,7 +316,9 @@ class Editor:
         actor = self._workspace.actor
 
         def write(conn: Connection) -> None:
-            self._same(path, etag, disk, store.newest_version(conn, path, "draft"))
+            store.lock_path(conn, path)
+            now = read_text_of(self._root, path)  # an approval may have come first
+            self._same(path, etag, now, store.newest_version(conn, path, "draft"))
             made = store.add_version(conn, path, text, "draft", actor.name, note)
             auditing.record(conn, actor, "file.draft", f"file {path}", team, version=made.id)
 
@@ -341,6 +357,7 @@ class Editor:
         team = await self._need("operator", path)
 
         def write(conn: Connection) -> FileVersion:
+            store.lock_path(conn, path)
             if not store.decide_version(conn, version, "approved", actor.name):
                 raise Conflict(f"version {version} of {path} is no draft any more")
             auditing.record(
@@ -360,6 +377,7 @@ class Editor:
         actor = self._workspace.actor
 
         def write(conn: Connection) -> FileVersion:
+            store.lock_path(conn, found.path)
             if not store.decide_version(conn, version, "rejected", actor.name):
                 raise Conflict(f"version {version} of {found.path} is no draft any more")
             auditing.record(
@@ -418,6 +436,7 @@ class Editor:
         if disk is not None and (approved is None or approved.hash != text_hash(disk)):
 
             def write(conn: Connection) -> FileVersion:
+                store.lock_path(conn, path)
                 known = store.newest_version(conn, path, "approved")
                 if known is not None and known.hash == text_hash(disk):
                     return known  # somebody else looked at the same time

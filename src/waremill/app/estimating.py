@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from waremill.app.assembly import concurrency_of, idle_provider, price_of
 from waremill.app.options import Prepared
 from waremill.calls.request import canonical
-from waremill.domain import Chat, Item, Target
+from waremill.domain import Item, Request, Target
 from waremill.errors import TemplateError
 from waremill.pipeline import BoundStep
 from waremill.providers import reasoning_allowance
@@ -19,6 +19,7 @@ from waremill.runs.estimate import (
     NOTHING,
     Estimate,
     ModelFacts,
+    Range,
     StepEstimate,
     duration,
     estimate_step,
@@ -56,6 +57,10 @@ async def estimate(
         notes.append(
             f"{unusable} of {len(sample)} sampled items lack a required input and would fail"
         )
+    made, unknown = await _pictures(settings, database, prepared, total)
+    seconds = seconds + made
+    if unknown:
+        notes.append(f"how long {', '.join(unknown)} takes is not known before a trial")
     for step in prepared.assembly.steps:
         if step.preview is None:
             continue
@@ -83,6 +88,28 @@ async def estimate(
     )  # fmt: skip
 
 
+async def _pictures(
+    settings: Settings, database: Database, prepared: Prepared, total: int
+) -> tuple[Range, list[str]]:
+    """Say how long operations on pictures take, as they did lately; and which ones never ran.
+
+    What was made before is not known without reading pictures, so all counts as new.
+    """
+    past = await database.read(history.derivation_seconds)
+    seconds, unknown = NOTHING, []
+    for step in prepared.assembly.steps:
+        operation = step.provenance.get("operation")
+        if operation is None:
+            continue
+        if operation not in past:
+            unknown.append(step.name)
+            continue
+        count = total * (len(prepared.targets) if step.per == "target" else 1)
+        mean = past[operation] * count / settings.pictures.threads
+        seconds = seconds + Range(mean * 0.5, mean, mean * 2)
+    return seconds, unknown
+
+
 def _sample(conn: Connection, choice: Choice, targets: tuple[str, ...]) -> list[Item]:
     items = []
     for row in conn.execute(ranked(conn, replace(choice, sample=SAMPLE))).all():
@@ -94,8 +121,8 @@ def _sample(conn: Connection, choice: Choice, targets: tuple[str, ...]) -> list[
     return items
 
 
-def _render(prepared: Prepared, sample: list[Item]) -> tuple[dict[str, list[Chat]], int]:
-    found: dict[str, dict[bytes, Chat]] = {}
+def _render(prepared: Prepared, sample: list[Item]) -> tuple[dict[str, list[Request]], int]:
+    found: dict[str, dict[bytes, Request]] = {}
     unusable = 0
     for item in sample:
         try:

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from waremill.app.assembly import Assembly
+from waremill.app.keeping import storage_at
+from waremill.app.picture_files import PictureFolder, refers
 from waremill.app.status import NANO
 from waremill.catalog.publishers import Column, Written, publish_rows, publisher_for
 from waremill.settings import Settings
@@ -95,12 +97,14 @@ def export_run(
     fields = layout(run, assembly, wide=wide)
     if any(step.preview and not step.fields for step in assembly.steps):
         fields = _with_schema_fields(conn, run, fields, states)
-    rows = _wide(conn, settings, run, fields, states) if wide else _long(
-        conn, settings, run, fields, states
-    )  # fmt: skip
     total = None if accepted else run.total // (len(fields.targets) if wide else 1)
     sheet = run.plan.get("sheet") or "Products"
-    return publish_rows(path, fields.columns, rows, sheet=sheet, total=total)
+    storage = storage_at(settings.pictures.storage)
+    with PictureFolder(path, storage, path.suffix.lower() == ".xlsx") as folder:
+        export = _Export(conn, settings, run, fields, states, folder)
+        rows = export.wide() if wide else export.long()
+        written = publish_rows(path, fields.columns, rows, sheet=sheet, total=total)
+    return replace(written, notes=(*written.notes, *folder.notes))
 
 
 def _with_schema_fields(
@@ -120,32 +124,65 @@ def _with_schema_fields(
     return replace(fields, generated=(*fields.generated, *added)) if added else fields
 
 
-def _long(
-    conn: Connection, settings: Settings, run: Run, fields: Layout, states: Sequence[str] | None
-) -> Iterator[list[Any]]:
-    for page in reporting.item_pages(conn, run.id, states):
-        for item in page:
-            row = [item.attributes.get(name) for name in fields.source]
-            if len(fields.targets) > 1:
-                row.append(item.target)
-            made = _made(item, fields.generated)
-            yield [*row, *made, *_status(item, settings), run.name]
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """One export at work: turns the run's items into rows."""
 
+    conn: Connection
+    settings: Settings
+    run: Run
+    fields: Layout
+    states: Sequence[str] | None
+    folder: PictureFolder
 
-def _wide(
-    conn: Connection, settings: Settings, run: Run, fields: Layout, states: Sequence[str] | None
-) -> Iterator[list[Any]]:
-    for items in _by_product(conn, run, states):
-        first = next(iter(items.values()))
-        row = [first.attributes.get(name) for name in fields.source]
-        row += _shared(items.values(), fields.shared)
-        for target in fields.targets:
-            item = items.get(target)
-            row += _made(item, fields.repeated) if item else [None] * len(fields.repeated)
-        for target in fields.targets:
-            item = items.get(target)
-            row += _status(item, settings) if item else [None] * len(STATUS)
-        yield [*row, run.name]
+    def long(self) -> Iterator[list[Any]]:
+        """Give a row an item."""
+        fields = self.fields
+        for page in reporting.item_pages(self.conn, self.run.id, self.states):
+            for item in page:
+                row = [item.attributes.get(name) for name in fields.source]
+                if len(fields.targets) > 1:
+                    row.append(item.target)
+                made = self._made(item, fields.generated)
+                yield [*row, *made, *_status(item, self.settings), self.run.name]
+
+    def wide(self) -> Iterator[list[Any]]:
+        """Give a row a product, its targets beside each other."""
+        fields, several = self.fields, len(self.fields.targets) > 1
+        for items in _by_product(self.conn, self.run, self.states):
+            first = next(iter(items.values()))
+            row = [first.attributes.get(name) for name in fields.source]
+            row += self._shared(items.values(), fields.shared)
+            for target in fields.targets:
+                item, end = items.get(target), f"@{target}" if several else ""
+                nothing = [None] * len(fields.repeated)
+                row += self._made(item, fields.repeated, end) if item else nothing
+            for target in fields.targets:
+                item = items.get(target)
+                row += _status(item, self.settings) if item else [None] * len(STATUS)
+            yield [*row, self.run.name]
+
+    def _made(
+        self, item: FinishedItem, fields: Sequence[tuple[str, str, str]], end: str = ""
+    ) -> list[Any]:
+        return [self._cell(item, step, name, heading + end) for step, name, heading in fields]
+
+    def _shared(
+        self, items: Iterable[FinishedItem], fields: Sequence[tuple[str, str, str]]
+    ) -> list[Any]:
+        """Give what was made once a product: an item of one target may have failed."""
+        found = []
+        for step, name, heading in fields:
+            of = (one for one in items if one.by_step.get(step, {}).get(name) is not None)
+            item = next(of, None)
+            found.append(None if item is None else self._cell(item, step, name, heading))
+        return found
+
+    def _cell(self, item: FinishedItem, step: str, name: str, heading: str) -> Any:
+        value = item.by_step.get(step, {}).get(name)
+        if not refers(value):
+            return value
+        return self.folder.cell(item, (step, name), heading, self.run.name)
 
 
 def _by_product(
@@ -163,19 +200,6 @@ def _by_product(
             together[item.target] = item
     if together:
         yield together
-
-
-def _made(item: FinishedItem, fields: Sequence[tuple[str, str, str]]) -> list[Any]:
-    return [item.by_step.get(step, {}).get(name) for step, name, _ in fields]
-
-
-def _shared(items: Iterable[FinishedItem], fields: Sequence[tuple[str, str, str]]) -> list[Any]:
-    """Give what was made once a product: one target's item may have failed where others have it."""
-    found = []
-    for step, name, _ in fields:
-        values = (item.by_step.get(step, {}).get(name) for item in items)
-        found.append(next((value for value in values if value is not None), None))
-    return found
 
 
 def _status(item: FinishedItem, settings: Settings) -> list[Any]:

@@ -1,5 +1,7 @@
 """What a catalogue holds: its facets with counts, and which attributes are missing how often.
 
+Picture slots are attributes too: what was made for one fills it.
+
 A facet is a column of text with few different values. In a large catalogue those are the columns
 with a facet index, and the index counts them; under a filter that lets many products through, a
 sample spread over the catalogue is counted and scaled up, and the answer says so.
@@ -8,7 +10,7 @@ sample spread over the catalogue is counted and scaled up, and the answer says s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +26,13 @@ from waremill.app.filtering import (
     index_name,
 )
 from waremill.app.remembering import remembered
+from waremill.app.slotting import NO_SLOTS, Slots, held, taken
 from waremill.app.walking import spread, stretches
 from waremill.catalog.json_values import can_be_facet
 from waremill.domain import category_of, is_missing
-from waremill.rules.schema import Schema, schema_for
+from waremill.rules import Attribute, Channel, Schema, schema_for, slot_names
 from waremill.store import browsing
+from waremill.store import slots as store_slots
 from waremill.store.browsing import Stream, Stretch
 from waremill.store.database import Database
 from waremill.store.products import Catalog
@@ -65,7 +69,8 @@ class Completeness:
     """How often an attribute is missing among the products of a schema's category.
 
     A category of '' is what no schema describes: there every column of the catalogue stands. Where
-    not `exact`, `missing` and `total` are those of a sample.
+    not `exact`, `missing` and `total` are those of a sample. A picture slot is filled by what was
+    made for any target too; where `target` is not None, for that one (or for all at once) only.
     """
 
     category: str
@@ -74,28 +79,51 @@ class Completeness:
     missing: int
     total: int
     exact: bool = True
+    slot: bool = False
+    target: str | None = None
 
 
 @dataclass(slots=True)
 class Tally:
-    """Products and filled attributes by category."""
+    """Products and filled attributes by category; of slots, filled ones by target as well."""
 
+    slots: Slots = NO_SLOTS
     totals: Counter[str | None] = field(default_factory=Counter)
     filled: dict[str | None, Counter[str]] = field(default_factory=dict)
+    by_target: dict[str | None, Counter[store_slots.Pair]] = field(default_factory=dict)
 
-    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Count products."""
-        for attributes in rows:
+    def add(self, rows: Iterable[tuple[Mapping[str, Any], frozenset[store_slots.Pair]]]) -> None:
+        """Count products, each with what was made for its slots."""
+        slots, targets = frozenset(self.slots.names), self.slots.targets or ()
+        for attributes, made in rows:
             category = category_of(attributes)
             self.totals[category] += 1
-            names = [name for name, value in attributes.items() if not is_missing(value)]
+            names = {name for name, value in attributes.items() if not is_missing(value)}
+            own = names & slots
+            if targets and (own or made):
+                found = _for_targets(own, made, targets)
+                self.by_target.setdefault(category, Counter()).update(found)
+            names.update(slot for _, slot in made)
             self.filled.setdefault(category, Counter()).update(names)
 
 
-async def signature(database: Database, catalog: Catalog) -> tuple[int, ...]:
-    """Give what tells a catalogue from itself after an import."""
+def _for_targets(
+    own: frozenset[str] | set[str], made: frozenset[store_slots.Pair], targets: Sequence[str]
+) -> Iterator[store_slots.Pair]:
+    """Give the (target, slot) pairs that are filled by the catalogue or by what was made."""
+    for slot in own.union(slot for _, slot in made):
+        once = slot in own or ("", slot) in made
+        yield from ((target, slot) for target in targets if once or (target, slot) in made)
+
+
+async def signature(database: Database, catalog: Catalog, *, made: bool = False) -> tuple[int, ...]:
+    """Give what tells a catalogue from itself after an import; `made`: and after anything was made.
+
+    The latter is for what depends on picture slots.
+    """
     _, last = await database.read(browsing.first_and_last, catalog.id)
-    return catalog.id, catalog.imports, last
+    newest = await database.read(store_slots.mark) if made else ()
+    return (catalog.id, catalog.imports, last, *newest)
 
 
 async def size_of(database: Database, catalog: Catalog) -> int:
@@ -121,7 +149,9 @@ async def facet_texts(
     return await remembered(database).get(key, work)
 
 
-async def facets_of(database: Database, catalog: Catalog, where: str | None) -> tuple[Facet, ...]:
+async def facets_of(
+    database: Database, catalog: Catalog, where: str | None, slots: Slots = NO_SLOTS
+) -> tuple[Facet, ...]:
     """Give a catalogue's facets, counted over what a filter picks."""
     known = await database.read(browsing.indexed)
     columns = [one for one in catalog.columns if index_name(one) in known]
@@ -131,7 +161,7 @@ async def facets_of(database: Database, catalog: Catalog, where: str | None) -> 
         return await _by_index(database, catalog, columns)
     if not columns:
         return ()
-    return await _looked_at(database, catalog, columns, where)
+    return await _looked_at(database, catalog, columns, where, slots)
 
 
 async def _by_index(
@@ -170,13 +200,13 @@ async def _few_values(database: Database, catalog: Catalog) -> list[str]:
 
 
 async def _looked_at(
-    database: Database, catalog: Catalog, columns: Sequence[str], where: str | None
+    database: Database, catalog: Catalog, columns: Sequence[str], where: str | None, slots: Slots
 ) -> tuple[Facet, ...]:
     """Count facets by looking at products: at all that a filter picks, or at a sample."""
     shown = [facet_of(column, database.dialect) for column in columns]
 
     async def work() -> tuple[Facet, ...]:
-        streams, parts, exact = await _parts(database, catalog, where, EXACT_FACETS)
+        streams, parts, exact = await _parts(database, catalog, where, slots, EXACT_FACETS)
         counted: list[Counter[str | None]] = [Counter() for _ in columns]
         seen = 0
 
@@ -199,26 +229,28 @@ async def _looked_at(
             if (facet := _facet(column, _entries(tally.items()), scale, exact)).values
         )
 
-    key = ("facets", where, *await signature(database, catalog))
+    named = slots.named_in(catalog.columns, where)
+    asked = (where, slots) if named else (where,)
+    key = ("facets", *asked, *await signature(database, catalog, made=named))
     return await remembered(database).get(key, work)
 
 
 async def _parts(
-    database: Database, catalog: Catalog, where: str | None, most: int
+    database: Database, catalog: Catalog, where: str | None, slots: Slots, most: int
 ) -> tuple[tuple[Stream, ...], list[Stretch], bool]:
     """Give what to look at of a selection: all of it, or a sample of a catalogue above `most`."""
 
     def few(conn: Connection) -> bool:
         if where is None:
             return False
-        term = best_term(conn, catalog, database.dialect, where)
+        term = best_term(conn, catalog, database.dialect, where, slots.names)
         return term is not None and entries(conn, catalog, database.dialect, term) <= FEW
 
     dialect = database.dialect
     if await size_of(database, catalog) <= most or await database.read(few):
-        streams = await database.read(choose_streams, catalog, dialect, where)
+        streams = await database.read(choose_streams, catalog, dialect, where, slots)
         return streams, [part async for part in stretches(database, streams)], True
-    condition = None if where is None else compile_selection(catalog, where, dialect)
+    condition = None if where is None else compile_selection(catalog, where, dialect, slots)
     parts = await database.read(spread, catalog.id, PIECES, PIECE_ROWS)
     return (Stream(catalog.id, None, condition),), parts, False
 
@@ -242,50 +274,92 @@ def _facet(
 
 
 async def completeness_of(
-    database: Database, catalog: Catalog, schemas: Mapping[str, Schema], where: str | None
+    database: Database,
+    catalog: Catalog,
+    schemas: Mapping[str, Schema],
+    where: str | None,
+    targets: Mapping[str, Channel | None] | None = None,
 ) -> tuple[Completeness, ...]:
-    """Say which attribute is missing how often, by the schema of the products' category."""
+    """Say which attribute is missing how often, by the schema of the products' category.
+
+    With targets, each with its channel, the slots that one takes come once for each, after all
+    other attributes and in its own order.
+    """
+    # What the selection itself asks of slots is asked for the same targets.
+    slots = Slots(slot_names(schemas), tuple(targets or ()) or None)
 
     async def work() -> tuple[Tally, bool]:
-        streams, parts, exact = await _parts(database, catalog, where, EXACT_COMPLETENESS)
-        tally = Tally()
+        streams, parts, exact = await _parts(database, catalog, where, slots, EXACT_COMPLETENESS)
+        tally = Tally(slots)
+        holds = {name: held(name, database.dialect) for name in slots.names}
 
         def look(conn: Connection, part: Stretch) -> None:
-            tally.add(browsing.read_attributes(conn, streams, part))
+            if holds:
+                tally.add(store_slots.read_attributes(conn, streams, part, holds))
+            else:
+                rows = browsing.read_attributes(conn, streams, part)
+                tally.add((attributes, frozenset()) for attributes in rows)
 
         for part in parts:
             await database.read(look, part)
         return tally, exact
 
-    key = ("completeness", where, *await signature(database, catalog))
-    tally, exact = await remembered(database).get(key, work)
-    return _by_schema(tally, schemas, catalog.columns, exact)
+    mark = await signature(database, catalog, made=bool(slots.names))
+    tally, exact = await remembered(database).get(("completeness", where, slots, *mark), work)
+    return _by_schema(tally, schemas, catalog.columns, targets or {}, exact)
 
 
 def _by_schema(
-    tally: Tally, schemas: Mapping[str, Schema], columns: Sequence[str], exact: bool
+    tally: Tally,
+    schemas: Mapping[str, Schema],
+    columns: Sequence[str],
+    targets: Mapping[str, Channel | None],
+    exact: bool,
 ) -> tuple[Completeness, ...]:
-    totals: Counter[str] = Counter()
-    filled: dict[str, Counter[str]] = {}
+    whole: dict[str, Tally] = {}
     known: dict[str, Schema] = {}
     for category, total in tally.totals.items():
         schema = schema_for(schemas, category)
         name = "" if schema is None else schema.category
         if schema is not None:
             known[name] = schema
-        totals[name] += total
-        filled.setdefault(name, Counter()).update(tally.filled.get(category, {}))
-    lines = []
-    for name in sorted(totals, key=lambda one: (one == "", one)):
-        wanted = [(column, False) for column in columns]
-        if name in known:
-            wanted = [(one.name, one.required) for one in known[name].attributes]
-        lines += [
-            Completeness(name, attribute, required, totals[name] - filled[name][attribute],
-                         totals[name], exact)
-            for attribute, required in wanted
-        ]  # fmt: skip
-    return tuple(lines)
+        summed = whole.setdefault(name, Tally(tally.slots))
+        summed.totals[name] += total
+        summed.filled.setdefault(name, Counter()).update(tally.filled.get(category, {}))
+        summed.by_target.setdefault(name, Counter()).update(tally.by_target.get(category, {}))
+    return tuple(
+        line
+        for name in sorted(whole, key=lambda one: (one == "", one))
+        for line in _lines(
+            whole[name], name, known.get(name) or _of_columns(columns), targets, exact
+        )
+    )
+
+
+def _of_columns(columns: Sequence[str]) -> Schema:
+    """Give what stands in for the schema of a category that has none: the catalogue's columns."""
+    return Schema("", tuple(map(Attribute, columns)))
+
+
+def _lines(
+    tally: Tally,
+    category: str,
+    schema: Schema,
+    targets: Mapping[str, Channel | None],
+    exact: bool,
+) -> Iterator[Completeness]:
+    total, filled = tally.totals[category], tally.filled[category]
+    for one in schema.attributes:
+        slot = one.type == "image"
+        if not slot or not targets:
+            yield Completeness(category, one.name, one.required, total - filled[one.name],
+                               total, exact, slot)  # fmt: skip
+    by_target = tally.by_target[category]
+    for target, channel in targets.items():
+        for one in taken(schema, {target: channel}):
+            yield Completeness(category, one.name, one.required,
+                               total - by_target[target, one.name], total, exact, True,
+                               target)  # fmt: skip
 
 
 __all__ = [

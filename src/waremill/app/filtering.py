@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_
 from sqlglot import exp
 
+from waremill.app.slotting import NO_SLOTS, Slots
 from waremill.catalog.filter_syntax import chain, column_name, parse
 from waremill.catalog.json_values import DATABASES, can_be_facet, number_in
-from waremill.catalog.selection import compile_where, facet_index
+from waremill.catalog.selection import compile_order_by, compile_where, facet_index
 from waremill.store import browsing
 from waremill.store.browsing import Condition, Stream
 from waremill.store.database import Dialect
@@ -38,11 +40,13 @@ EXTRA = ("_key", "_findings", "_status", "_target")
 class Term:
     """A condition that an index answers: a column, or `_key`, is one of some texts.
 
-    None among the texts stands for a missing value.
+    None among the texts stands for a missing value. The index of a slot's own attribute does not
+    know what was made for it: there it gives too many, and the term is not `exact`.
     """
 
     column: str
     texts: tuple[str | None, ...]
+    exact: bool = True
 
     def ways(self, dialect: Dialect) -> list[Condition]:
         """Give the conditions an index answers; each product is picked by at most one of them.
@@ -56,11 +60,24 @@ class Term:
         return found if self.texts == (None,) else [*found, lists_of(facet)]
 
 
-def compile_selection(catalog: Catalog, where: str, dialect: Dialect) -> Condition:
-    """Compile a selection's `WHERE` over a catalogue's attributes and `_key`."""
+def compile_selection(
+    catalog: Catalog, where: str, dialect: Dialect, slots: Slots = NO_SLOTS
+) -> Condition:
+    """Compile a selection's `WHERE` over a catalogue's attributes, picture slots and `_key`."""
     return compile_where(
-        where, products.c.attributes, catalog.columns, dialect, {"_key": products.c.key}
-    )
+        where, products.c.attributes, catalog.columns, dialect, {"_key": products.c.key},
+        slots.conditions(dialect),
+    )  # fmt: skip
+
+
+def compile_order(
+    catalog: Catalog, order_by: str, dialect: Dialect, slots: Slots = NO_SLOTS
+) -> list[ColumnElement[Any]]:
+    """Compile a selection's `ORDER BY` over the same names."""
+    return compile_order_by(
+        order_by, products.c.attributes, catalog.columns, dialect, {"_key": products.c.key},
+        slots.conditions(dialect),
+    )  # fmt: skip
 
 
 def facet_of(column: str, dialect: Dialect) -> ColumnElement[str]:
@@ -75,26 +92,27 @@ def index_name(column: str) -> str | None:
     return None if made is None else made[0]
 
 
-def facet_terms(where: str, columns: Sequence[str]) -> tuple[Term, ...]:
+def facet_terms(where: str, columns: Sequence[str], slots: Sequence[str] = ()) -> tuple[Term, ...]:
     """Give the terms that must hold: `x = 'a'`, `x IN ('a', 'b')`, `missing(x)`, `x IS NULL`.
 
-    A text that reads as a number or a truth value may equal what is no text, and one that begins
-    like a list is not told from it in an index: neither makes a term.
+    `slots` are names of picture slots. A text that reads as a number or a truth value may equal
+    what is no text, and one that begins like a list is not told from it in an index: neither makes
+    a term.
     """
     parts = chain(parse(where, exp.Condition), exp.And)
-    return tuple(term for part in parts if (term := _term(part, columns)) is not None)
+    return tuple(term for part in parts if (term := _term(part, columns, slots)) is not None)
 
 
-def _term(part: exp.Expr, columns: Sequence[str]) -> Term | None:
+def _term(part: exp.Expr, columns: Sequence[str], slots: Sequence[str]) -> Term | None:
     column, texts = _asked(part)
     if column is None:
         return None
-    name = column_name(column, (*columns, *EXTRA))
+    name = column_name(column, tuple(dict.fromkeys((*columns, *slots, *EXTRA))))
     if name == "_key" and None not in texts:
         return Term(name, texts)
     if name not in columns or not can_be_facet(name) or not all(map(_is_plain, texts)):
         return None
-    return Term(name, texts)
+    return Term(name, texts, exact=name not in slots)
 
 
 def _asked(part: exp.Expr) -> tuple[exp.Column | None, tuple[str | None, ...]]:
@@ -126,13 +144,17 @@ def _is_plain(text: str | None) -> bool:
 
 
 def choose_streams(
-    conn: Connection, catalog: Catalog, dialect: Dialect, where: str | None
+    conn: Connection,
+    catalog: Catalog,
+    dialect: Dialect,
+    where: str | None,
+    slots: Slots = NO_SLOTS,
 ) -> tuple[Stream, ...]:
     """Give the streams whose products together are what a filter picks, each product in one."""
     if where is None:
         return (Stream(catalog.id),)
-    condition = compile_selection(catalog, where, dialect)
-    term = best_term(conn, catalog, dialect, where)
+    condition = compile_selection(catalog, where, dialect, slots)
+    term = best_term(conn, catalog, dialect, where, slots.names)
     if term is None:
         return (Stream(catalog.id, None, condition),)
     if dialect == "postgresql" and entries(conn, catalog, dialect, term, SORTED) > SORTED:
@@ -142,7 +164,7 @@ def choose_streams(
         Stream(catalog.id, way, condition, unordered=unordered(dialect, place, term))
         for place, way in enumerate(term.ways(dialect))
     ]
-    if len(chain(parse(where, exp.Condition), exp.And)) == 1:
+    if term.exact and len(chain(parse(where, exp.Condition), exp.And)) == 1:
         # Nothing else is asked for: the index alone says which products have a text.
         number = len(term.texts)
         found[:number] = [replace(one, where=None) for one in found[:number]]
@@ -157,9 +179,15 @@ def unordered(dialect: Dialect, place: int, term: Term) -> bool:
     return dialect == "postgresql" or place >= len(term.texts)
 
 
-def best_term(conn: Connection, catalog: Catalog, dialect: Dialect, where: str) -> Term | None:
+def best_term(
+    conn: Connection,
+    catalog: Catalog,
+    dialect: Dialect,
+    where: str,
+    slots: Sequence[str] = (),
+) -> Term | None:
     """Give the term with an index that lets the fewest products through; None without one."""
-    terms = facet_terms(where, catalog.columns)
+    terms = facet_terms(where, catalog.columns, slots)
     known = browsing.indexed(conn) if terms else frozenset()
     usable = [one for one in terms if one.column == "_key" or index_name(one.column) in known]
     if len(usable) < 2:
@@ -191,6 +219,7 @@ __all__ = [
     "Term",
     "best_term",
     "choose_streams",
+    "compile_order",
     "compile_selection",
     "entries",
     "facet_of",

@@ -8,43 +8,25 @@ rates and spending are the same as a run's.
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, select, update
-
 from waremill.app.acting import Actor, Role
-from waremill.app.assembly import (
-    Assembly,
-    Endpoints,
-    all_models,
-    assemble,
-    require_keys,
-)
+from waremill.app.assembly import Assembly, all_models, assemble, require_keys
+from waremill.app.keeping import open_files
 from waremill.app.owning import hidden_in, seen_settings
+from waremill.app.standing import Desk, Standing, close, desk_of
 from waremill.app.status import money
-from waremill.app.working import open_budget
-from waremill.calls import Caller, canonical
-from waremill.calls.budget import Budget
+from waremill.calls import canonical
 from waremill.calls.caller import Sender
-from waremill.domain import Answer, Chat, Emit, Finding, Item, Product, Target
+from waremill.domain import Answer, Emit, Finding, Item, Product, Request, Signature, Target
 from waremill.errors import ConfigError
-from waremill.pipeline import Context
-from waremill.settings import Settings
-from waremill.store import pipelines as store_pipelines
-from waremill.store import runs as store_runs
+from waremill.pipeline import Context, Files
 from waremill.store import versions as store_versions
 from waremill.store.database import Database
-from waremill.store.journal import Journal
-from waremill.store.limits import Quota, find_quota
-from waremill.store.runs import GENERATE, Run, clock
-from waremill.store.tables import dumps, runs
 from waremill.store.tables_people import FIRST_TEAM
 
 if TYPE_CHECKING:
@@ -114,10 +96,11 @@ async def generate_with(
     # Below zero: in the ledger it is one item among others, and no run's.
     item = Item(-time.time_ns(), Product(0, str(product.get("key", "")), dict(product), 0), aim, {})
     params = {**assembly.pipeline.params, **(options.get("params") or {})}
-    desk = _desk(workspace)
+    desk = desk_of(workspace)
     async with desk.standing(workspace, assembly, team) as standing:
         one = _One(desk, standing, item, options.get("emit"))
-        values = await one.run(assembly, params)
+        files = open_files(workspace.settings, workspace.database, standing.journal)
+        values = await one.run(assembly, params, files)
         await standing.journal.committed()
     settings = workspace.settings
     return Generated(
@@ -152,17 +135,10 @@ async def may_use(workspace: Workspace, assembly: Assembly, role: Role = "operat
             workspace.actor.need(role, team, f"{kind} “{name}”")
 
 
-async def close(workspace: Workspace) -> None:
-    """Close the models that were opened for a workspace."""
-    desk = _DESKS.pop(workspace.database, None)
-    if desk is not None:
-        await desk.close()
-
-
 class _One:
     """One product on its way through the steps; keeps what they say and cost."""
 
-    def __init__(self, desk: _Desk, standing: _Standing, item: Item, emit: Emit | None) -> None:
+    def __init__(self, desk: Desk, standing: Standing, item: Item, emit: Emit | None) -> None:
         self._desk = desk
         self._standing = standing
         self._item = item
@@ -175,9 +151,11 @@ class _One:
         self.list_cost = 0
         self.priced = True
 
-    async def run(self, assembly: Assembly, params: Mapping[str, Any]) -> dict[str, Any]:
+    async def run(
+        self, assembly: Assembly, params: Mapping[str, Any], files: Files
+    ) -> dict[str, Any]:
         """Make the fields, step by step."""
-        context = Context(self._call, self._report, _record, _similar, params)
+        context = Context(self._call, self._report, _record, _similar, files, params)
         every: dict[str, Any] = {}
         common: dict[str, Any] = {}  # what does not depend on the target: all a shared step may see
         for step in assembly.steps:
@@ -191,7 +169,7 @@ class _One:
                 common.update(made)
         return every
 
-    async def _call(self, item: Item, request: Chat, model: str | None = None) -> Answer:
+    async def _call(self, item: Item, request: Request, model: str | None = None) -> Answer:
         name = model or "default"
         target = str(item.target) if item.target is not None else ""
         sender = Sender(self._standing.run.id, item.id, self._step, target)
@@ -226,120 +204,13 @@ async def _record(_item: Item, _name: str, make: Any) -> Any:
     return await make()
 
 
-async def _similar(_item: Item, _name: str, _text: str) -> Sequence[tuple[str, float]]:
+async def _similar(_item: Item, _name: str, _made: Signature) -> Sequence[tuple[str, float]]:
     return ()
 
 
-@dataclass(slots=True)
-class _Standing:
-    """A day's row at work in this process."""
-
-    run: Run
-    journal: Journal
-    caller: Caller
-    budget: Budget | None
-    quota: Quota
-    busy: int = 0
-
-
-@dataclass(slots=True)
-class _Lock:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: int = 0
-
-
-class _Desk:
-    """What generating keeps open between requests: an embedded model takes seconds to load."""
-
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self._settings = settings
-        self._database = database
-        self._endpoints: dict[tuple[int, float, tuple[str, ...]], Endpoints] = {}
-        self._standing: dict[tuple[Any, ...], _Standing] = {}
-        self._opening = asyncio.Lock()
-        self._locks: dict[bytes, _Lock] = {}
-
-    @asynccontextmanager
-    async def alone(self, key: bytes) -> AsyncIterator[None]:
-        """Be the only one in this process who asks for something."""
-        lock = self._locks.setdefault(key, _Lock())
-        lock.waiting += 1
-        try:
-            async with lock.lock:
-                yield
-        finally:
-            lock.waiting -= 1
-            if not lock.waiting:
-                del self._locks[key]
-
-    @asynccontextmanager
-    async def standing(
-        self, workspace: Workspace, assembly: Assembly, team: int
-    ) -> AsyncIterator[_Standing]:
-        """Give the day's row of who asks; money it drew and did not use goes back afterwards."""
-        quota = await self._database.read(find_quota, team)
-        async with self._opening:
-            found = await self._find(workspace.actor, assembly, quota)
-        found.busy += 1
-        try:
-            yield found
-        finally:
-            found.busy -= 1
-            if not found.busy:
-                await self._give_back(found)
-
-    async def close(self) -> None:
-        """Close the models, after what is in flight was written down."""
-        for standing in self._standing.values():
-            await self._give_back(standing)
-        await asyncio.gather(*(one.__aexit__() for one in self._endpoints.values()))
-        self._endpoints.clear()
-        self._standing.clear()
-
-    async def _find(self, actor: Actor, assembly: Assembly, quota: Quota) -> _Standing:
-        version = store_pipelines.pipeline_hash(assembly.pipeline.name, assembly.files)
-        day = time.strftime("%Y-%m-%d", time.gmtime())
-        key = (quota.team_id, actor.name, version, assembly.models)
-        found = self._standing.get(key)
-        fits = found is not None and found.quota == quota and found.journal.lost is None
-        if found is not None and fits and found.run.plan["day"] == day:
-            return found
-        run = await self._database.write(_open_day, assembly, actor.name, quota.team_id, day)
-        journal = Journal(self._database, run)
-        budget = await open_budget(self._settings, self._database, run, assembly.models)
-        caller = Caller(await self._opened(assembly.models, quota), journal, budget)
-        found = self._standing[key] = _Standing(run, journal, caller, budget, quota)
-        return found
-
-    async def _opened(self, models: tuple[str, ...], quota: Quota) -> Mapping[str, Any]:
-        """Open models, each once for all who use the same ones under the same share of rates."""
-        key = (quota.team_id, quota.share, models)
-        if quota.share >= 1:
-            key = (FIRST_TEAM, 1.0, models)
-        if key not in self._endpoints:
-            opened = Endpoints(self._settings, self._database, models, quota)
-            await opened.__aenter__()
-            self._endpoints[key] = opened
-        return self._endpoints[key].by_name
-
-    async def _give_back(self, standing: _Standing) -> None:
-        budget = standing.budget
-        if budget is not None and (unspent := budget.unspent()) > 0:
-            budget.available = 0
-            await self._database.write(_return, standing.run, unspent)
-
-
-_DESKS: WeakKeyDictionary[Database, _Desk] = WeakKeyDictionary()
 _ASSEMBLIES: WeakKeyDictionary[Database, dict[tuple[Any, ...], tuple[Any, Assembly]]] = (
     WeakKeyDictionary()
 )
-
-
-def _desk(workspace: Workspace) -> _Desk:
-    found = _DESKS.get(workspace.database)
-    if found is None:
-        found = _DESKS[workspace.database] = _Desk(workspace.settings, workspace.database)
-    return found
 
 
 def _assembled(workspace: Workspace, pipeline: str, model: str | None) -> Assembly:
@@ -363,34 +234,6 @@ def _assembled(workspace: Workspace, pipeline: str, model: str | None) -> Assemb
         kept.clear()
     kept[place] = (state, built)
     return built
-
-
-def _open_day(conn: Connection, assembly: Assembly, by: str, team: int, day: str) -> Run:
-    """Find or make the row of a day, and end the team's of days before: they hold no money."""
-    version_id, version = store_pipelines.save_pipeline(
-        conn, assembly.pipeline.name, assembly.files, assembly.templates
-    )
-    own = (runs.c.kind == GENERATE) & (runs.c.team_id == team) & (runs.c.state == "running")
-    for row in conn.execute(select(runs).where(own)).all():
-        run = store_runs.as_run(row)
-        if run.plan["day"] != day:
-            store_runs.set_run(conn, run.id, {"state": "done", "ended_at": clock(conn)})
-        elif run.pipeline_version_id == version_id and run.created_by == by:
-            return run
-    number = store_runs.create_run(
-        conn,
-        {
-            "name": f"{GENERATE}-{day}-{secrets.token_hex(4)}", "kind": GENERATE,
-            "state": "running", "catalog_id": None, "pipeline_version_id": version_id,
-            "pipeline": assembly.pipeline.name, "take": 0, "team_id": team, "created_by": by,
-            "plan": dumps({"day": day, "version": version, "targets": [], "params": {}}),
-        },
-    )  # fmt: skip
-    return store_runs.get_run(conn, number)
-
-
-def _return(conn: Connection, run: Run, unspent: int) -> None:
-    conn.execute(update(runs).where(runs.c.id == run.id).values(drawn=runs.c.drawn - unspent))
 
 
 def _team(actor: Actor, wanted: int | None) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from waremill.app import auditing
 from waremill.app.cards import frozen_of
 from waremill.calls.request import canonical, request_hash
-from waremill.domain import Chat, Finding, Message
+from waremill.domain import Finding, Message, Request
 from waremill.errors import Conflict, NotFound
 from waremill.review.wording import Operation, difference
 from waremill.store import browsing, verdicts
@@ -125,9 +125,15 @@ def _change(made: Made, run: RunOf, name: str, old: Any, new: Any) -> Change:
     back = "reverts" in about or "reverts_to" in about
     return Change(
         made.created_at, about.get("by") if human else run.created_by, run.name,
-        about.get("template"), about.get("version"), about.get("model"), name, made.target, old,
+        about.get("template"), _version(about), about.get("model"), name, made.target, old,
         new, made.id, "revert" if back else made.origin, made.step, made.item_id,
     )  # fmt: skip
+
+
+def _version(about: Mapping[str, Any]) -> str | None:
+    """Give a template's version; an operation's is a plain number."""
+    version = about.get("version")
+    return None if version is None else str(version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +193,7 @@ async def made_how(workspace: Workspace, result_id: int) -> Making:
     hashes = [bytes.fromhex(one) for one in made.provenance.get("answers", ())]
     frozen = await frozen_of(workspace.settings, workspace.database, run)
 
-    def more(conn: Connection) -> tuple[Chat | None, tuple[AnswerText, ...]]:
+    def more(conn: Connection) -> tuple[Request | None, tuple[AnswerText, ...]]:
         known = store.answers_by_hash(conn, hashes)
         said = tuple(
             AnswerText(
@@ -220,7 +226,7 @@ async def made_how(workspace: Workspace, result_id: int) -> Making:
     )
 
 
-def _hash(chat: Chat, run: Run, made: Made) -> bytes | None:
+def _hash(chat: Request, run: Run, made: Made) -> bytes | None:
     """Hash a request as the run's model was asked it; None where the model is not known."""
     known = run.plan.get("identities", {}).get(made.provenance.get("model"))
     if known is None:

@@ -1,21 +1,19 @@
 """The use case *preview an import*: what it would do, by row, with nothing saved.
 
-Rows are read, keyed and compared with the catalogue exactly as an import does. The file is read on
-a thread of its own, since a server that waits for a disk answers nobody.
+Rows are read, keyed and compared with the catalogue exactly as an import does.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from waremill.app import importing
-from waremill.app.importing import Imported, ImportOptions, Problem, options_for, shown
-from waremill.catalog.reading import Batch, Reader, expand_sources, read_source
+from waremill.app.importing import Imported, ImportOptions, Problem, options_for
+from waremill.app.reading import ReadingThread
+from waremill.catalog.reading import expand_sources
 from waremill.errors import Conflict, SourceError, Where
 from waremill.rules.document import suggestion
 from waremill.store import comparing
@@ -25,7 +23,6 @@ from waremill.store.products import Catalog, NewProduct
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
-T = TypeVar("T")
 SAMPLE = 20
 
 
@@ -73,11 +70,8 @@ async def preview_import(
     """
     wanted = options_for(workspace.actor, options or ImportOptions(), await workspace.catalogs())
     work = _Preview(workspace, wanted, progress)
-    thread = ThreadPoolExecutor(1, thread_name_prefix="preview")
-    try:
+    async with ReadingThread() as thread:
         return await work.run([str(one) for one in sources], thread)
-    finally:
-        thread.shutdown(wait=False)  # once what was handed to it is done
 
 
 @dataclass(slots=True)
@@ -95,20 +89,14 @@ class _Preview:
     differing: list[PreviewRow] = field(default_factory=list)
     alike: list[PreviewRow] = field(default_factory=list)
 
-    async def run(self, sources: Sequence[str], thread: ThreadPoolExecutor) -> ImportPreview:
+    async def run(self, sources: Sequence[str], thread: ReadingThread) -> ImportPreview:
         """Look at all sources."""
-        paths = await _on(thread, expand_sources, sources)
+        paths = await thread.run(expand_sources, sources)
         for path in paths:
-            reader = await _on(
-                thread, lambda path=path: read_source(path, sheet=self.options.sheet)
-            )
-            try:
-                name = importing._name_after(path, sources)
-                source = importing._Source(shown(path), name, reader, len(paths) > 1)
+            async with thread.open(path, self.options.sheet) as reader:
+                of_several = len(paths) > 1
+                source = importing.source_of(path, reader, self.options, sources, of_several)
                 await self._one(source, thread)
-            finally:
-                # Also where the wait was cut off: the reader may have a child process.
-                thread.submit(reader.close)
         if self.catalog is None:
             raise SourceError("there is nothing to import; name a file, a folder or a database URL")
         done, catalog = self.done, self.catalog
@@ -121,7 +109,7 @@ class _Preview:
             tuple(done.notes),
         )  # fmt: skip
 
-    async def _one(self, source: importing._Source, thread: ThreadPoolExecutor) -> None:
+    async def _one(self, source: importing._Source, thread: ReadingThread) -> None:
         reader = source.reader
         database = self.workspace.database
         known = self.catalog
@@ -137,7 +125,7 @@ class _Preview:
                 0, self.options.catalog or source.name, key, group, tuple(reader.columns)
             )
         found = False
-        async for batch in _batches(reader, thread):
+        async for batch in thread.batches(reader):
             found = True
             rows = importing._rows(batch, source, key, group, self.options, self.done)
             self.done.position += len(batch.numbers)
@@ -201,17 +189,6 @@ class _Preview:
         kept = self.alike if verdict is Verdict.UNCHANGED else self.differing
         if len(kept) < SAMPLE:
             kept.append(PreviewRow(row.key, verdict, comparing.attributes_of(row)))
-
-
-async def _on(thread: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
-    return await asyncio.get_running_loop().run_in_executor(thread, work, *arguments)
-
-
-async def _batches(reader: Reader, thread: ThreadPoolExecutor) -> AsyncIterator[Batch]:
-    """Read batch after batch on the thread the source was opened on."""
-    batches: Iterator[Batch] = iter(reader.batches())
-    while (batch := await _on(thread, next, batches, None)) is not None:
-        yield batch
 
 
 __all__ = ["ImportPreview", "PreviewRow", "preview_import"]

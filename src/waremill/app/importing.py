@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from waremill.app import auditing
-from waremill.app.acting import Actor
-from waremill.catalog.reading import Batch, Reader, expand_sources, is_url, read_source
+from waremill.app.acting import Actor, Role
+from waremill.app.reading import ReadingThread
+from waremill.catalog.reading import Batch, Reader, expand_sources, is_url
 from waremill.catalog.selection import facet_index
 from waremill.domain import is_missing
 from waremill.errors import Forbidden, SourceError, Where
@@ -81,7 +82,8 @@ class ImportOptions:
 
     `keyless` allows rows without a key, which get `sheet!row`. A source of such rows goes into a
     catalogue of its own, named after it, unless one is chosen. A new catalogue becomes the team's;
-    only those of `teams` are known (None: of every team). `by` stands in the audit log.
+    only those of `teams` are known (None: of every team). `by` stands in the audit log; `role` is
+    what it takes to import, and `called` a name by which a source is known instead of its address.
     """
 
     key: str | None = None
@@ -92,6 +94,8 @@ class ImportOptions:
     team: int = FIRST_TEAM
     teams: tuple[int, ...] | None = None
     by: Actor | None = None
+    role: Role = "operator"
+    called: str | None = None
 
 
 def options_for(actor: Actor, options: ImportOptions, known: Sequence[Catalog]) -> ImportOptions:
@@ -99,14 +103,15 @@ def options_for(actor: Actor, options: ImportOptions, known: Sequence[Catalog]) 
 
     `known` are the catalogues the actor sees.
     """
-    team = actor.first_team("operator")
+    role = options.role
+    team = actor.first_team(role)
     for catalog in known:
         if catalog.name == options.catalog or (options.catalog is None and len(known) == 1):
-            actor.need("operator", catalog.team_id, f"catalogue “{catalog.name}”")
+            actor.need(role, catalog.team_id, f"catalogue “{catalog.name}”")
             team = catalog.team_id
     if team is None:
-        raise Forbidden("an import needs the role operator")
-    mine = {one.team_id for one in known if actor.may("operator", one.team_id)}
+        raise Forbidden(f"an import needs the role {role}")
+    mine = {one.team_id for one in known if actor.may(role, one.team_id)}
     teams = None if actor.everywhere is not None else tuple(sorted(mine))
     return replace(options, team=team, teams=teams, by=actor)
 
@@ -118,17 +123,15 @@ async def import_sources(
     progress: Callable[[int], None] | None = None,
 ) -> Imported:
     """Import sources into one catalogue; the counts are of products."""
-    done = Imported()
-    counts = Counts()
+    work = _Import(database, options, progress)
     catalog: Catalog | None = None
-    paths = expand_sources(sources)
-    for path in paths:
-        with read_source(path, sheet=options.sheet) as reader:
-            source = _Source(shown(path), _name_after(path, sources), reader, len(paths) > 1)
-            catalog = await _one_source(database, source, options, catalog, done, counts, progress)
-            done.notes += [f"{source.file}: {note}" for note in reader.notes]
-            for row, message in reader.problems:
-                done.problem(source.place, row, message)
+    async with ReadingThread() as thread:
+        paths = await thread.run(expand_sources, sources)
+        for path in paths:
+            async with thread.open(path, options.sheet) as reader:
+                source = source_of(path, reader, options, sources, len(paths) > 1)
+                catalog = await work.one_source(source, thread.batches(reader), catalog)
+    done, counts = work.done, work.counts
     if catalog is None:
         raise SourceError("there is nothing to import; name a file, a folder or a database URL")
     done.catalog, done.key, done.number = catalog.name, catalog.key_column, catalog.imports
@@ -140,6 +143,14 @@ async def import_sources(
         reason = done.problems[0].message if done.problems else "it holds no rows"
         raise SourceError(f"nothing was imported: {reason}", Where(file=shown(sources[0])))
     return done
+
+
+def source_of(
+    path: str, reader: Reader, options: ImportOptions, sources: Sequence[str], of_several: bool
+) -> _Source:
+    """Say what an open source is called: by its own name, or by the one it was given."""
+    name = options.called or _name_after(path, sources)
+    return _Source(options.called or shown(path), name, reader, of_several)
 
 
 def shown(source: str) -> str:
@@ -183,54 +194,75 @@ class _Source:
         return f"{stem}:{sheet}!{number}" if self.of_several else f"{sheet}!{number}"
 
 
-async def _one_source(
-    database: Database,
-    source: _Source,
-    options: ImportOptions,
-    known: Catalog | None,
-    done: Imported,
-    counts: Counts,
-    progress: Callable[[int], None] | None,
-) -> Catalog:
-    reader = source.reader
-    if known is None:  # the sources after the first one join it
-        known = await database.read(_known_catalog, options, source.name, reader.columns)
-    key = _key_column(source, options, known, done)
-    group = options.group or (known.group_column if known else None)
-    for name, what in ((key, "--key"), (group, "--group")):
-        if name is not None and name not in reader.columns and (name is key or options.group):
+@dataclass(slots=True)
+class _Import:
+    """An import under way."""
+
+    database: Database
+    options: ImportOptions
+    progress: Callable[[int], None] | None
+    done: Imported = field(default_factory=Imported)
+    counts: Counts = field(default_factory=Counts)
+
+    async def one_source(
+        self, source: _Source, batches: AsyncIterator[Batch], known: Catalog | None
+    ) -> Catalog:
+        """Import a source; the sources after the first one join its catalogue."""
+        reader, options, done = source.reader, self.options, self.done
+        if known is None:
+            known = await self.database.read(_known_catalog, options, source.name, reader.columns)
+        key = _key_column(source, options, known, done)
+        group = options.group or (known.group_column if known else None)
+        _check_columns(source, options, key, group)
+        wanted = Catalog(
+            0, known.name if known else options.catalog or source.name, key, group,
+            tuple(reader.columns), reader.sheet, source.place,
+            team_id=known.team_id if known else options.team,
+        )  # fmt: skip
+        catalog = None
+        pending: list[NewProduct] = []
+        async for batch in batches:
+            if catalog is None:  # nothing is written before the first rows could be read
+                catalog = await self.database.write(
+                    _begin, wanted, source.file, options.by, further=done.number > 0
+                )
+                done.number = catalog.imports
+            pending += _rows(batch, source, key, group, options, done)
+            done.position += len(batch.numbers)
+            if len(pending) >= BATCH_COMMIT:
+                await self._save(catalog, reader, pending)
+                pending = []
+        if catalog is None:
             raise SourceError(
-                f"there is no column “{name}” for {what}{suggestion(name, reader.columns)}",
+                "this source holds no rows below its header",
                 Where(file=source.place, sheet=reader.sheet),
             )
-    wanted = Catalog(
-        0, known.name if known else options.catalog or source.name, key, group,
-        tuple(reader.columns), reader.sheet, source.place,
-        team_id=known.team_id if known else options.team,
-    )  # fmt: skip
-    catalog = None
-    pending: list[NewProduct] = []
-    for batch in reader.batches():
-        if catalog is None:  # nothing is written before the first rows could be read
-            catalog = await database.write(
-                _begin, wanted, source.file, options.by, further=done.number > 0
-            )
-            done.number = catalog.imports
-        pending += _rows(batch, source, key, group, options, done)
-        done.position += len(batch.numbers)
-        if len(pending) >= BATCH_COMMIT:
-            await _save(database, catalog, reader, pending, counts)
-            pending = []
-            if progress:
-                progress(counts.new + counts.changed + counts.unchanged)
-    if catalog is None:
-        raise SourceError(
-            "this source holds no rows below its header",
-            Where(file=source.place, sheet=reader.sheet),
+        await self._save(catalog, reader, pending)
+        done.notes += [f"{source.file}: {note}" for note in reader.notes]
+        for row, message in reader.problems:
+            done.problem(source.place, row, message)
+        # The reader may have named more columns on the way (units beside their originals).
+        return await self.database.write(_widen, catalog, tuple(reader.columns))
+
+    async def _save(self, catalog: Catalog, reader: Reader, rows: list[NewProduct]) -> None:
+        counts = self.counts
+        await self.database.write(
+            store_products.upsert, catalog, tuple(reader.columns), rows, counts
         )
-    await _save(database, catalog, reader, pending, counts)
-    # The reader may have named more columns on the way (units beside their originals).
-    return await database.write(_widen, catalog, tuple(reader.columns))
+        if self.progress and len(rows) >= BATCH_COMMIT:
+            self.progress(counts.new + counts.changed + counts.unchanged)
+
+
+def _check_columns(
+    source: _Source, options: ImportOptions, key: str | None, group: str | None
+) -> None:
+    columns = source.reader.columns
+    for name, what in ((key, "--key"), (group, "--group")):
+        if name is not None and name not in columns and (name is key or options.group):
+            raise SourceError(
+                f"there is no column “{name}” for {what}{suggestion(name, columns)}",
+                Where(file=source.place, sheet=source.reader.sheet),
+            )
 
 
 def _begin(
@@ -261,16 +293,6 @@ def _index_facets(conn: Connection, catalog: Catalog, dialect: Dialect) -> None:
 def _widen(conn: Connection, catalog: Catalog, columns: tuple[str, ...]) -> Catalog:
     store_products.widen_catalog(conn, catalog, columns)
     return store_products.find_catalog(conn, catalog.name)
-
-
-async def _save(
-    database: Database,
-    catalog: Catalog,
-    reader: Reader,
-    rows: list[NewProduct],
-    counts: Counts,
-) -> None:
-    await database.write(store_products.upsert, catalog, tuple(reader.columns), rows, counts)
 
 
 def _known_catalog(

@@ -13,7 +13,7 @@ from typing import TypedDict
 from sqlalchemy import ColumnElement, Connection, and_
 
 from waremill.app.filtering import FEW, best_term
-from waremill.app.working import review_condition
+from waremill.app.working import condition_of
 from waremill.errors import ConfigError
 from waremill.store import run_items
 from waremill.store.browsing import Condition
@@ -65,7 +65,7 @@ def choose_item_streams(
     checked = _checked(run, filters, dialect)
     joined = bool(filters.get("where") or filters.get("text"))
     by_state = [items.c.state.in_(states)] if states else []
-    if chosen := _few_products(conn, catalog, filters, dialect):
+    if chosen := _few_products(conn, run, catalog, filters, dialect):
         found = [run_items.has_finding(run.id, rule, about)] if rule or about else []
         rest = _all([*checked, *by_state, *found])
         return (ItemStream(run.id, chosen=chosen, where=rest, joined=joined),)
@@ -87,7 +87,7 @@ def _checked(run: Run, filters: ItemFilters, dialect: Dialect) -> list[Condition
     if target := filters.get("target"):
         found.append(items.c.target == target)
     if where := (filters.get("where") or "").strip():
-        found.append(review_condition(where, tuple(run.plan["columns"]), dialect))
+        found.append(condition_of(run, where, dialect))
     if text := filters.get("text"):
         found.append(run_items.holds_text(text))
     return found
@@ -107,11 +107,12 @@ def _all(conditions: Sequence[Condition]) -> Condition | None:
 
 
 def _few_products(
-    conn: Connection, catalog: Catalog, filters: ItemFilters, dialect: Dialect
+    conn: Connection, run: Run, catalog: Catalog, filters: ItemFilters, dialect: Dialect
 ) -> tuple[Condition, ...]:
     """Give what picks a few products whose items are looked up one by one, if a filter does."""
     where = (filters.get("where") or "").strip()
-    term = best_term(conn, catalog, dialect, where) if where else None
+    slots = tuple(run.plan.get("slots", ()))
+    term = best_term(conn, catalog, dialect, where, slots) if where else None
     if term is None:
         return ()
     chosen = tuple(one for way in term.ways(dialect) for one in run_items.within(catalog.id, way))

@@ -25,11 +25,11 @@ from waremill.app import auditing, trialling
 from waremill.app.assembly import all_models, require_keys
 from waremill.app.generating import may_use
 from waremill.app.options import TaskOptions, budget_in_nano, order_run, prepare
+from waremill.app.retrying import begin_retry, set_failed_back
 from waremill.app.status import RunStatus, money
 from waremill.app.working import owner_is_alive, owner_is_dead, thaw, waits_because
 from waremill.errors import ConfigError, Conflict, Forbidden, LimitReached, WaremillError
 from waremill.runs.plan import plan_run
-from waremill.store import items as store_items
 from waremill.store import runs as store_runs
 from waremill.store.database import Database
 from waremill.store.limits import team_left
@@ -250,16 +250,13 @@ async def resume(workspace: Workspace, name: str, *, retry_failed: bool = False)
     run = await workspace.find_run(name, "operator")
     if retry_failed:
 
-        def revive(conn: Connection) -> None:
+        def revive(conn: Connection) -> Run:
             now = store_runs.locked(conn, run.id)
             if store_runs.is_worked(conn, now, owner_is_dead, owner_is_alive):
                 raise Conflict(f"run {run.name} is being worked; pause it first")
-            count = store_items.revive_failed(conn, now)
-            auditing.record(
-                conn, workspace.actor, "run.retry", f"run {run.name}", run.team_id, items=count
-            )
+            return begin_retry(conn, workspace.actor, now)
 
-        await workspace.database.write(revive)
+        await set_failed_back(workspace.database, await workspace.database.write(revive))
     return await start(workspace, run.name)
 
 

@@ -5,8 +5,9 @@ The text need not be on disk. A file others build on is judged by whether they s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -16,7 +17,13 @@ from waremill.app.workfiles import GLOSSARY, Overlay
 from waremill.app.working import review_condition
 from waremill.errors import UserError
 from waremill.pipeline import pipeline_names
-from waremill.rules import load_channels, load_forbidden, load_glossary, load_schemas
+from waremill.rules import (
+    load_channels,
+    load_forbidden,
+    load_glossary,
+    load_schemas,
+    slot_names,
+)
 from waremill.settings import Settings
 from waremill.store.database import Dialect
 from waremill.templates import check_template, load_template, template_names
@@ -143,7 +150,8 @@ def _pipeline(
     try:
         assembly = built(settings, path, text)
         if assembly.pipeline.accept is not None and columns is not None:
-            review_condition(assembly.pipeline.accept, tuple(columns), dialect)
+            slots = slot_names(assembly.rules.schemas)
+            review_condition(assembly.pipeline.accept, tuple(columns), dialect, slots)
     except UserError as error:
         yield _lint(error, path)
         return
@@ -163,6 +171,10 @@ def _others(files: Mapping[str, str], path: str, text: str) -> Iterator[Lint]:
         except UserError as error:
             yield _lint(error, path)
             return
+    if kind_of(path) == "schema":  # a channel may take slots that a schema has no more
+        broken = _problem(load_channels, changed)
+        if broken is not None and _problem(load_channels, files) is None:
+            yield _lint(broken, path)
     for name in template_names(files):
         broken = _broken(changed, name)
         if broken is not None and _broken(files, name) is None:
@@ -170,8 +182,14 @@ def _others(files: Mapping[str, str], path: str, text: str) -> Iterator[Lint]:
 
 
 def _broken(files: Mapping[str, str], name: str) -> UserError | None:
+    return _problem(partial(load_template, name=name), files)
+
+
+def _problem(
+    load: Callable[[Mapping[str, str]], object], files: Mapping[str, str]
+) -> UserError | None:
     try:
-        load_template(files, name)
+        load(files)
     except UserError as error:
         return error
     return None

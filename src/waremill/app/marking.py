@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -19,8 +19,9 @@ from waremill.app import auditing, trialling
 from waremill.app.assembly import Assembly
 from waremill.app.finding import find_run
 from waremill.app.gold import TARGET, made_once
+from waremill.app.picture_cards import HEAT_MAP, VARIANTS, owner_of, pictures_of
 from waremill.app.working import thaw
-from waremill.domain import is_missing
+from waremill.domain import Asset, is_missing
 from waremill.errors import ConfigError, Conflict, NotFound
 from waremill.runs.intervals import more_marks, wilson
 from waremill.store import marks as store_marks
@@ -48,7 +49,9 @@ class TrialField:
     """One field of a card: its value, what the checks found, and the mark on it, if any.
 
     `type` is the field's in the output contract: string, number, integer, boolean, array, object.
-    `limit` is the most characters (of an entry, in a list); `choices` are the values it may have.
+    `limit` is the most characters (of an entry, in a list); `choices` are the values it may have,
+    of a picture its variants. `heat_map` shows where a check found a picture changed; `made_from`
+    is the attribute whose picture it began with.
     """
 
     name: str
@@ -58,6 +61,8 @@ class TrialField:
     limit: int | None = None
     choices: tuple[str, ...] = ()
     mark: Mark | None = None
+    heat_map: Asset | None = None
+    made_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +292,13 @@ def _frozen(assembly: Assembly) -> _Frozen:
             fields[field] = TrialField(field, one.type, None, (), limit, one.values)
     for field in assembly.fields:
         fields.setdefault(field, TrialField(field, "string", None, ()))
+    roots: dict[str, str] = {}
+    for step in assembly.steps:
+        used |= dict.fromkeys(step.provenance.get("pictures", ()))
+        for source in step.provenance.get("pictures", ())[:1]:
+            roots |= dict.fromkeys(step.fields, roots.get(source, source))
+    for field, root in roots.items():
+        fields[field] = replace(fields[field], made_from=root)
     steps = tuple(
         (tuple(name for name in step.fields if name not in by_schema), step.when)
         for step in assembly.steps
@@ -305,11 +317,17 @@ def _card(
     for name in names:
         if again and name in frozen.once:
             continue
+        if owner_of(name, item.fields) is not None and pictures_of(item.fields.get(name)):
+            continue  # it stands with the picture it belongs to
         spec = frozen.fields.get(name) or TrialField(name, "string", None, ())
-        findings = [one["message"] for one in item.findings if one["field"] == name]
+        found = [one for one in item.findings if one["field"] == name]
+        variants = pictures_of(item.fields.get(name + VARIANTS))
+        heat_map = next(iter(pictures_of(item.fields.get(name + HEAT_MAP))), None)
         fields.append(
-            TrialField(name, spec.type, item.fields.get(name), tuple(findings), spec.limit,
-                       spec.choices, marks.get((item.id, name)))
+            TrialField(name, spec.type, item.fields.get(name),
+                       tuple(one["message"] for one in found), spec.limit,
+                       tuple(map(str, variants)) or spec.choices, marks.get((item.id, name)),
+                       heat_map, spec.made_from)
         )  # fmt: skip
     used = [name for name in frozen.used if not is_missing(item.attributes.get(name))]
     error = None if item.error is None else str(item.error.get("message", ""))

@@ -29,7 +29,9 @@ CHECK_EVERY = 60.0
 
 
 def describe_models(settings: Settings) -> list[dict[str, Any]]:
-    """Describe each configured model; prices are in the workspace's currency a million tokens."""
+    """Describe each configured model; prices are in the workspace's currency a million
+    tokens, `call` what each call costs on top, such as a picture.
+    """
     rows = []
     for alias, model in settings.models.items():
         price = price_of(settings, model)
@@ -41,6 +43,7 @@ def describe_models(settings: Settings) -> list[dict[str, Any]]:
                 "input": "unknown" if price is None else f"{price.input * factor:.4g}",
                 "output": "unknown" if price is None else f"{price.output * factor:.4g}",
                 "per": f"{settings.currency} / million tokens",
+                "call": f"{price.per_call * factor:.4g}" if price and price.per_call else None,
                 "price_source": price.source if price else None,
                 "key": f"missing: {', '.join(missing)}" if missing else "fine",
                 "fallback": list(model.fallback),

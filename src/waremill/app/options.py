@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from waremill.app.acting import Role
 from waremill.app.assembly import Assembly, all_models, identities, require_keys, require_prices
+from waremill.app.filtering import compile_order, compile_selection
 from waremill.app.finding import find_catalog
 from waremill.app.importing import ImportOptions, import_sources, options_for, shown
+from waremill.app.slotting import NO_SLOTS, Slots
 from waremill.app.status import NANO
 from waremill.app.working import review_condition
 from waremill.catalog.publishers import publisher_for
-from waremill.catalog.selection import compile_order_by, compile_where
 from waremill.domain import Target
 from waremill.errors import ConfigError
+from waremill.rules import slot_names
 from waremill.runs.plan import Choice, Order
 from waremill.settings import Settings
 from waremill.store.database import Dialect
@@ -103,9 +105,10 @@ async def prepare(
         catalog = await find_catalog(database, actor, done.catalog, role)
     if catalog is None:
         catalog = await find_catalog(database, actor, options.get("catalog"), role)
-    choice = choose(catalog, database.dialect, options, number)
+    slots = Slots(slot_names(assembly.rules.schemas), targets)
+    choice = choose(catalog, database.dialect, options, number, slots)
     if assembly.pipeline.accept is not None:  # found out now, not when all is paid
-        review_condition(assembly.pipeline.accept, catalog.columns, database.dialect)
+        review_condition(assembly.pipeline.accept, catalog.columns, database.dialect, slots.names)
     if assembly.pipeline.uses_groups and catalog.group_column is None:
         raise ConfigError(
             "a step is made per group, and this catalogue has no groups; import with --group COL"
@@ -117,26 +120,29 @@ async def prepare(
         "where": options.get("where"), "source": shown(str(options["source"])) if number else None,
         "limit": options.get("limit"), "order_by": options.get("order_by"),
         "catalog": catalog.name, "sheet": catalog.sheet, "model": options.get("model"),
-        "params": params, "columns": catalog.columns,
+        "params": params, "columns": catalog.columns, "slots": slots.names,
     }  # fmt: skip
     fresh = bool(options.get("fresh"))
     return Prepared(assembly, choice, targets, params, written, fresh, actor.name)
 
 
 def choose(
-    catalog: Catalog, dialect: Dialect, options: TaskOptions, import_number: int | None = None
+    catalog: Catalog,
+    dialect: Dialect,
+    options: TaskOptions,
+    import_number: int | None = None,
+    slots: Slots = NO_SLOTS,
 ) -> Choice:
     """Compile a selection over one catalogue."""
-    extra = {"_key": products.c.key}
     where = None
     if text := options.get("where"):
-        where = compile_where(text, products.c.attributes, catalog.columns, dialect, extra=extra)
+        where = compile_selection(catalog, text, dialect, slots)
     if import_number is not None:
         own = products.c.import_number == import_number
         where = own if where is None else where & own
     order: Sequence[Any] = ()
     if text := options.get("order_by"):
-        order = compile_order_by(text, products.c.attributes, catalog.columns, dialect, extra=extra)
+        order = compile_order(catalog, text, dialect, slots)
     elif import_number is not None:
         order = (products.c.position,)
     _check_limit(options)

@@ -24,21 +24,21 @@ from waremill.app.filtering import (
     SORTED,
     best_term,
     choose_streams,
+    compile_order,
     compile_selection,
     entries,
     facet_of,
     index_name,
     lists_of,
 )
+from waremill.app.slotting import NO_SLOTS, Slots
 from waremill.catalog.filter_syntax import column_name, parse
 from waremill.catalog.json_values import number_in
-from waremill.catalog.selection import compile_order_by
 from waremill.errors import ConfigError
 from waremill.store import browsing
 from waremill.store.browsing import Stream
 from waremill.store.database import Dialect
 from waremill.store.products import Catalog
-from waremill.store.tables import products
 
 MOST_SORTED = 2_000_000
 MOST_VALUES = 200
@@ -61,19 +61,21 @@ class Selection:
     dialect: Dialect
     where: str | None
     order_by: str | None
+    slots: Slots = NO_SLOTS
+
+    @property
+    def of_slots(self) -> bool:
+        """Whether what it holds, or its order, changes with what is made for picture slots."""
+        return self.slots.named_in(self.catalog.columns, self.where, self.order_by)
 
     def keys(self) -> list[ColumnElement[Any]]:
         """Compile the order."""
-        extra = {"_key": products.c.key}
-        return compile_order_by(
-            self.order_by or "_key", products.c.attributes, self.catalog.columns, self.dialect,
-            extra,
-        )  # fmt: skip
+        return compile_order(self.catalog, self.order_by or "_key", self.dialect, self.slots)
 
     def check(self) -> None:
         """Raise SelectionError for a filter or an order that is not understood."""
         if self.where is not None:
-            compile_selection(self.catalog, self.where, self.dialect)
+            compile_selection(self.catalog, self.where, self.dialect, self.slots)
         if self.order_by is not None:
             self.keys()
 
@@ -86,12 +88,14 @@ def facet_order(conn: Connection, selection: Selection) -> tuple[str, bool] | No
     terms = parse(selection.order_by or "", exp.Order).expressions
     if len(terms) != 1 or not isinstance(terms[0].this, exp.Column):
         return None
-    catalog = selection.catalog
-    column = column_name(terms[0].this, (*catalog.columns, "_key"))
+    catalog, slots = selection.catalog, selection.slots.names
+    column = column_name(terms[0].this, tuple(dict.fromkeys((*catalog.columns, *slots, "_key"))))
     if column not in catalog.columns or index_name(column) not in browsing.indexed(conn):
         return None
+    if column in slots:  # the index knows the catalogue's own pictures only
+        return None
     if selection.where is not None:
-        term = best_term(conn, catalog, selection.dialect, selection.where)
+        term = best_term(conn, catalog, selection.dialect, selection.where, slots)
         if term is not None and entries(conn, catalog, selection.dialect, term) <= FEW:
             return None
     return column, bool(terms[0].args.get("desc"))
@@ -113,7 +117,7 @@ def segments(
     catalog, facet = selection.catalog, facet_of(column, selection.dialect)
     where = None
     if selection.where is not None:
-        where = compile_selection(catalog, selection.where, selection.dialect)
+        where = compile_selection(catalog, selection.where, selection.dialect, selection.slots)
 
     def segment(name: str, condition: ColumnElement[bool], number: int) -> Segment:
         many = selection.dialect == "postgresql" and number > SORTED
@@ -147,7 +151,9 @@ def _is_list(text: str) -> bool:
 
 def sort(conn: Connection, selection: Selection) -> array[int]:
     """Give a selection's ids in its order; raise ConfigError where there are too many."""
-    streams = choose_streams(conn, selection.catalog, selection.dialect, selection.where)
+    streams = choose_streams(
+        conn, selection.catalog, selection.dialect, selection.where, selection.slots
+    )
     found = browsing.read_order(conn, streams, selection.keys(), MOST_SORTED + 1)
     if len(found) > MOST_SORTED:
         raise ConfigError(

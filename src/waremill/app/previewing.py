@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from waremill.app.assembly import Assembly
 from waremill.app.estimating import facts_of
-from waremill.domain import Chat, Item, Target
+from waremill.domain import Item, Request, Target
 from waremill.errors import ConfigError, NotFound
 from waremill.pipeline import BoundStep
 from waremill.runs.estimate import NOTHING, ModelFacts, Range, estimate_step, text_of
@@ -159,7 +159,7 @@ async def _known(
     return known[1:]
 
 
-def written(request: Chat) -> tuple[tuple[str, str], ...]:
+def written(request: Request) -> tuple[tuple[str, str], ...]:
     """Give a request's messages as text; a picture as its address."""
     found = []
     for message in request.messages:

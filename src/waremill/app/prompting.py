@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from waremill import checks
 from waremill.app.assembly import assemble
+from waremill.app.generating import may_use
 from waremill.catalog.selection import compile_where
 from waremill.domain import Item, Product, Target
 from waremill.errors import ConfigError, NotFound, UserError
+from waremill.pipeline import pipeline_names
 from waremill.providers.tokens import approximate
+from waremill.rules.document import suggestion
 from waremill.runs.estimate import text_of
 from waremill.runs.plan import Choice, ranked
 from waremill.store import products as store_products
@@ -39,7 +42,11 @@ def list_templates(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 async def check(workspace: Workspace, name: str, catalog: str | None) -> list[dict[str, Any]]:
-    """Lint a template against the catalogue's columns, where one is imported."""
+    """Lint a template against the catalogue's columns, where one is imported.
+
+    Raises NotFound for one that is not there, or is not the actor's to know of.
+    """
+    workspace = await _known(workspace, name)
     columns = await workspace.columns(catalog)
     problems = check_template(
         workspace.settings.files(), name, columns, checks=checks.names(), knowledge=()
@@ -86,9 +93,11 @@ async def show(
     catalog: str | None = None,
 ) -> dict[str, Any]:
     """Render the prompt of one product; give it as text with its length."""
+    workspace = await _known(workspace, name)
     found = await workspace.find_catalog(catalog)
     product = await _product(workspace, found, key)
     assembly = assemble(workspace.settings, name)
+    await may_use(workspace, assembly, "viewer")
     targets = [target] if target else [str(one) for one in assembly.pipeline.targets]
     if not targets and any(step.needs_target for step in assembly.steps):
         raise ConfigError(f"“{name}” writes for a language or market; name one with --target")
@@ -111,6 +120,17 @@ async def show(
             parts.append(f"── {step.name} · {message.role} ──\n{message.content}")
     return {"key": key, "target": targets[0] if targets else None, "prompt": "\n\n".join(parts),
             "tokens": tokens, "max_tokens": most}  # fmt: skip
+
+
+async def _known(workspace: Workspace, name: str) -> Workspace:
+    """Give the workspace as the actor sees it; raise NotFound where it has no such template."""
+    workspace.actor.need_somewhere("viewer", "the templates")
+    seen = await workspace.seen()
+    files = seen.settings.files()
+    names = {*template_names(files), *pipeline_names(files)}
+    if name not in names:
+        raise NotFound(f"there is no template “{name}”{suggestion(name, names)}")
+    return seen
 
 
 async def _product(workspace: Workspace, catalog: store_products.Catalog, key: str) -> Product:

@@ -318,7 +318,7 @@ def _samples(conn: Connection, run: Run, steps: Sequence[BoundStep]) -> Iterable
         gold = marks.get(str(item.id), {})
         fields = tuple(
             pages.SampleField(
-                name, value, origin.get("template", ""), origin.get("version", ""),
+                name, value, origin.get("template", ""), str(origin.get("version", "")),
                 origin.get("model", ""), bool(origin.get("replayed")),
                 *gold.get(name, (None, None)),
             )

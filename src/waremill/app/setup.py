@@ -105,9 +105,16 @@ class Examined:
 
 
 async def examine(workspace: Workspace) -> list[Examined]:
-    """Look at settings, database, pipelines, templates and keys; call no model."""
+    """Look at settings, database, pipelines, templates and keys; call no model.
+
+    For admins, of what they may know of; where the workspace lies is told at the machine alone.
+    """
+    actor = workspace.actor
+    actor.need_somewhere("admin", "looking through the workspace")
+    workspace = await workspace.seen()
     settings = workspace.settings
-    found = [Examined("settings", True, f"{settings.root / 'waremill.toml'} can be read")]
+    place = "waremill.toml" if actor.everywhere is None else f"{settings.root / 'waremill.toml'}"
+    found = [Examined("settings", True, f"{place} can be read")]
     catalogs = await workspace.catalogs()
     names = ", ".join(catalog.name for catalog in catalogs) or "nothing imported yet"
     found.append(Examined("database", True, f"{workspace.database.dialect}, catalogues: {names}"))

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from waremill.domain import Usage
 from waremill.store import reporting
+from waremill.store.ledger import ANSWERED
 from waremill.store.runs import Run
 
 
@@ -39,8 +40,13 @@ def sum_run(conn: Connection, run: Run) -> Sums:
     return sums_of(
         reporting.by_target(conn, run.id, run.plan["targets"]),
         reporting.by_model(conn, run.id),
-        reporting.count_products(conn, run.id),
+        products_of(run),
     )
+
+
+def products_of(run: Run) -> int:
+    """Count a run's products (or groups): it has an item of each for each of its targets."""
+    return run.total // max(1, len(run.plan["targets"]))
 
 
 def sums_of(
@@ -50,7 +56,7 @@ def sums_of(
     states: Counter[str] = Counter()
     for line in targets:
         states[line["state"]] += line["items"]
-    answered = [m for m in models if m["outcome"] in ("complete", "truncated", "refused")]
+    answered = [m for m in models if m["outcome"] in ANSWERED]
     unpriced = sum(m["calls"] - m["priced"] for m in answered)
     return Sums(
         states=dict(states),

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection
 
 from waremill.app.item_filters import STATES, ItemFilters
-from waremill.app.working import review_condition
+from waremill.app.working import condition_of
 from waremill.errors import ConfigError
 from waremill.review.verdicts import WAITING
 from waremill.store.database import Dialect
@@ -36,7 +36,7 @@ def wanted_items(conn: Connection, run: Run, filters: ItemFilters, dialect: Dial
         if state not in STATES:
             raise ConfigError(f"“{state}” is no state of an item; there are {', '.join(STATES)}")
     if where := (filters.get("where") or "").strip():
-        conditions.append(review_condition(where, tuple(run.plan["columns"]), dialect))
+        conditions.append(condition_of(run, where, dialect))
     if target := filters.get("target"):
         conditions.append(items.c.target == target)
     if text := filters.get("text"):

@@ -20,7 +20,7 @@ from waremill.app.reporting import (
     target_lines,
 )
 from waremill.app.status import RunStatus, money
-from waremill.app.summing import sums_of
+from waremill.app.summing import products_of, sums_of
 from waremill.store import reporting
 from waremill.store import watching as store
 from waremill.store.runs import Run
@@ -33,13 +33,16 @@ PARTS = 60
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Failed items of one cause; `kind` is the error's. `at_least`: more failed than were read."""
+    """Failed items of one cause; `kind` is the error's. `at_least`: more failed than were read.
+    `example` is the whole message of the first of them.
+    """
 
     cause: str
     count: int
     advice: str
     kind: str
     at_least: bool
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,10 @@ async def watch(workspace: Workspace, name: str) -> Watched:
     # One after the other: a server has few readers, and other pages wait for them too.
     targets = await read(reporting.by_target, run.id, run.plan["targets"])
     models = await read(reporting.by_model, run.id)
-    products = await read(reporting.count_products, run.id)
     latencies = await read(reporting.latencies, run.id)
     failed = await read(store.failed_items, run.id)
     pace = await read(store.pace, run.id, PARTS)
-    sums = sums_of(targets, models, products)
+    sums = sums_of(targets, models, products_of(run))
     return Watched(
         status_from(workspace, run, sums), run, target_lines(sums), model_lines(workspace, sums),
         latency_of(latencies), _causes(failed, sums.states), tuple(Part(*one) for one in pace),
@@ -85,16 +87,25 @@ async def watch(workspace: Workspace, name: str) -> Watched:
     )  # fmt: skip
 
 
+async def causes(workspace: Workspace, name: str) -> tuple[Cause, ...]:
+    """Say why items of a run failed, the most frequent cause first; nothing where none did."""
+    run = await workspace.find_run(name)
+    failed = await workspace.database.read(store.failed_items, run.id)
+    return _causes(failed, {})
+
+
 def _causes(
     failed: Sequence[tuple[int, Mapping[str, Any]]], states: Mapping[str, int]
 ) -> tuple[Cause, ...]:
     found: dict[str, int] = {}
+    examples: dict[str, str] = {}
     for _, error in failed:
         cause = f"{error.get('type')}: {cause_of(error)}"
         found[cause] = found.get(cause, 0) + 1
+        examples.setdefault(cause, str(error.get("message", "")))
     more = states.get("failed", 0) > len(failed)
     lines = [
-        Cause(cause, count, ADVICE.get(kind, ""), kind, more)
+        Cause(cause, count, ADVICE.get(kind, ""), kind, more, examples[cause])
         for cause, count in found.items()
         for kind in (cause.partition(":")[0],)
     ]
@@ -145,4 +156,4 @@ def glance(workspace: Workspace, run: Run) -> Glance:
     )  # fmt: skip
 
 
-__all__ = ["Cause", "Glance", "Part", "Watched", "glance", "watch"]
+__all__ = ["Cause", "Glance", "Part", "Watched", "causes", "glance", "watch"]

@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from sqlalchemy import ColumnElement, Connection
 from waremill.app import notifying
 from waremill.app.assembly import Assembly, Endpoints, assemble, identities, require_prices
 from waremill.app.deciding import accept_by_rule
+from waremill.app.keeping import open_files, storage_at
+from waremill.app.slotting import item_conditions
 from waremill.app.status import money
 from waremill.calls import Caller
 from waremill.calls.budget import Budget
@@ -111,8 +113,10 @@ async def work_run(
                 max(most, default=settings.limits.concurrency), settings.limits.error_rate,
                 settings.limits.deadline * 60 if settings.limits.deadline else None,
             )  # fmt: skip
-            caller = Caller(endpoints, journal, budget)
-            worker = Worker(database, run, journal, caller, assembly.steps, limits)
+            assets = storage_at(settings.pictures.storage)
+            caller = Caller(endpoints, journal, budget, assets=assets)
+            files = open_files(settings, database, journal)
+            worker = Worker(database, run, journal, caller, assembly.steps, files, limits)
             if on_start is not None:
                 on_start(worker)
             ended = await worker.work()
@@ -204,14 +208,26 @@ async def _accept(database: Database, run: Run, assembly: Assembly) -> None:
     rule = assembly.pipeline.accept
     if rule is None:
         return
-    condition = review_condition(rule, tuple(run.plan["columns"]), database.dialect)
-    await accept_by_rule(database, run, condition, rule)
+    await accept_by_rule(database, run, condition_of(run, rule, database.dialect), rule)
 
 
-def review_condition(rule: str, columns: tuple[str, ...], dialect: Dialect) -> ColumnElement[bool]:
-    """Compile a review rule: attributes, and `_findings`, `_status`, `_target`, `_key`."""
+def condition_of(run: Run, rule: str, dialect: Dialect) -> ColumnElement[bool]:
+    """Compile a condition over a run's items with the names that were frozen with it."""
+    return review_condition(
+        rule, tuple(run.plan["columns"]), dialect, tuple(run.plan.get("slots", ()))
+    )
+
+
+def review_condition(
+    rule: str, columns: tuple[str, ...], dialect: Dialect, slots: Sequence[str] = ()
+) -> ColumnElement[bool]:
+    """Compile a review rule: attributes, and `_findings`, `_status`, `_target`, `_key`.
+
+    A picture slot is filled where something was made for the item's target, or for all.
+    """
     return compile_where(
         rule, products.c.attributes, columns, dialect,
         extra={"_findings": items.c.findings, "_status": items.c.state, "_target": items.c.target,
                "_key": products.c.key},
+        slots=item_conditions(slots, dialect),
     )  # fmt: skip

@@ -22,13 +22,15 @@ from waremill.app.importing import Imported, ImportOptions
 from waremill.app.options import Prepared, TaskOptions, budget_in_nano, choose, order_run, prepare
 from waremill.app.owning import seen_settings
 from waremill.app.reporting import report_html, status_of
+from waremill.app.retrying import begin_retry, set_failed_back
+from waremill.app.slotting import named_slots
 from waremill.app.status import RunStatus, money
 from waremill.app.trial_results import TrialResult
 from waremill.app.working import (
     OnStart,
+    condition_of,
     owner_is_alive,
     owner_is_dead,
-    review_condition,
     thaw,
     work_run,
 )
@@ -39,7 +41,6 @@ from waremill.runs.estimate import Estimate
 from waremill.runs.plan import plan_run, ranked
 from waremill.runs.work import Ended, Worker
 from waremill.settings import Settings, load_settings
-from waremill.store import items as store_items
 from waremill.store import products as store_products
 from waremill.store import runs as store_runs
 from waremill.store.database import Database, migrate
@@ -127,11 +128,16 @@ class Workspace:
         order_by: str | None = None,
         limit: int = 20,
         catalog: str | None = None,
+        targets: Sequence[str] = (),
     ) -> tuple[Catalog, list[Product], int]:
-        """Give the catalogue, the first products a selection picks, and how many it picks."""
+        """Give the catalogue, the first products a selection picks, and how many it picks.
+
+        With `targets` a picture slot is filled as for a run with them; without, by any target.
+        """
         found = await self.find_catalog(catalog)
         options: TaskOptions = {"where": where, "order_by": order_by, "limit": limit}
-        choice = choose(found, self.database.dialect, options)
+        slots = await named_slots(self.settings, targets, where, order_by)
+        choice = choose(found, self.database.dialect, options, slots=slots)
 
         def read(conn: Any) -> tuple[list[Product], int]:
             rows = conn.execute(ranked(conn, choice)).all()
@@ -264,15 +270,15 @@ class Workspace:
                 store_runs.set_budget(conn, run, amount, self.actor.name)
                 old = money(run.budget, self.settings.per_usd)
                 record("run.budget", subject, run.team_id, old=old, new=budget)
-            if retry_failed:
-                count = store_items.revive_failed(conn, run)
-                record("run.retry", subject, run.team_id, items=count)
-            found = store_runs.get_run(conn, run.id)
+            found = begin_retry(conn, self.actor, run) if retry_failed else None
+            found = found or store_runs.get_run(conn, run.id)
             if found.state != "done" and not worked:
                 record("run.resume", subject, run.team_id)
             return found
 
         run = await self.database.write(prepare_resumption)
+        if retry_failed:
+            await set_failed_back(self.database, run)
         if run.state == "done":
             if run.output:
                 await self.export(run.name, run.output)
@@ -323,7 +329,7 @@ class Workspace:
     async def accept(self, name: str, where: str) -> int:
         """Accept a run's items that a rule over attributes and `_findings` picks; give how many."""
         run = await self.find_run(name, "reviewer")
-        condition = review_condition(where, tuple(run.plan["columns"]), self.database.dialect)
+        condition = condition_of(run, where, self.database.dialect)
         return await accept_by_rule(self.database, run, condition, where, self.actor)
 
     async def report(self, name: str, path: str | Path | None = None) -> Path:
@@ -331,7 +337,7 @@ class Workspace:
         run = await self.find_run(name)
         place = Path(path) if path is not None else self.settings.root / f"{run.name}.html"
         html = await report_html(self, run)
-        from waremill.catalog.publishers.whole_file import whole_file
+        from waremill.catalog.publishers import whole_file
 
         with whole_file(place) as temporary:
             temporary.write_text(html, encoding="utf-8")

@@ -4,7 +4,8 @@ A call goes fallback → per model (coalesce → journal → budget → rate and
 must not know runs, steps or templates.
 """
 
+from waremill.calls.assets import Assets, images_of
 from waremill.calls.caller import Caller, Endpoint
 from waremill.calls.request import canonical, request_hash
 
-__all__ = ["Caller", "Endpoint", "canonical", "request_hash"]
+__all__ = ["Assets", "Caller", "Endpoint", "canonical", "images_of", "request_hash"]

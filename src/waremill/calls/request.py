@@ -6,25 +6,39 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
-from waremill.domain import Chat, Model
+from waremill.domain import Chat, ImageRequest, Model
+
+R = TypeVar("R", bound=Chat | ImageRequest)
 
 _SCHEMAS: dict[int, tuple[Mapping[str, Any], orjson.Fragment]] = {}
 _SCHEMAS_KEPT = 512
 
 
-def configured(request: Chat, model: Model) -> Chat:
-    """Give a request the options its model is configured with, unless it has its own."""
-    if request.options or not model.options:
+def configured(request: R, model: Model) -> R:
+    """Give a request the options its model is configured with, unless it has its own.
+
+    For a picture the request's own go before the model's, name by name.
+    """
+    if not model.options:
         return request
+    if request.options:
+        if isinstance(request, Chat):
+            return request
+        return replace(request, options={**model.options, **request.options})
     return replace(request, options=model.options)
 
 
-def canonical(request: Chat) -> bytes:
-    """Write a request as canonical JSON: names sorted, no white space, UTF-8."""
+def canonical(request: Chat | ImageRequest) -> bytes:
+    """Write a request as canonical JSON: names sorted, no white space, UTF-8.
+
+    References to stored files stay as they are: they name the content by its hash.
+    """
+    if isinstance(request, ImageRequest):
+        return _canonical_image(request)
     return orjson.dumps(
         {
             "max_tokens": request.max_tokens,
@@ -36,6 +50,16 @@ def canonical(request: Chat) -> bytes:
         },
         option=orjson.OPT_SORT_KEYS,
     )
+
+
+def _canonical_image(request: ImageRequest) -> bytes:
+    parts = {name: getattr(request, name) for name in _IMAGE_PARTS}
+    for name in ("strength", "guidance"):  # 1 and 1.0 are the same strength
+        parts[name] = None if parts[name] is None else float(parts[name])
+    return orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
+
+
+_IMAGE_PARTS = tuple(ImageRequest.__dataclass_fields__)
 
 
 def _schema(schema: Mapping[str, Any]) -> orjson.Fragment:

@@ -28,6 +28,7 @@ from waremill.catalog.json_values import (
     can_be_facet,
     column_value,
     like_parts,
+    missing,
     null_value,
     number_in,
     number_value,
@@ -64,13 +65,21 @@ class _Number:
 
 @dataclass(slots=True)
 class Translator:
-    """Translates the nodes of one filter for one database."""
+    """Translates the nodes of one filter for one database.
+
+    `slots` are attributes that are not missing either where their condition holds.
+    """
 
     attributes: Expression
     columns: tuple[str, ...]
     extra: dict[str, Expression]
     database: Database
+    slots: dict[str, Condition] = field(default_factory=dict)
     _cells: dict[str, AnyValue] = field(default_factory=dict)
+
+    def name_of(self, node: exp.Column) -> str:
+        """Find the name a column node means among all that are known."""
+        return column_name(node, tuple(dict.fromkeys((*self.columns, *self.slots, *self.extra))))
 
     def _allow(self, node: exp.Expr, *parts: str) -> None:
         """Refuse a node with any part beyond those named: a part not read could change it."""
@@ -274,17 +283,7 @@ class Translator:
     def _missing(self, node: exp.Anonymous) -> Condition:
         if len(node.expressions) != 1:
             raise SelectionError(f"{node.name.lower()} takes one column: missing(description)")
-        value = self._value(node.expressions[0])
-        if isinstance(value, Cell):
-            return case(
-                (value.is_null, true()),
-                (value.is_text, self.database.stripped(value.content) == ""),
-                (value.is_list, value.length == 0),
-                else_=false(),
-            )
-        if value.kind == "text":
-            return or_(value.is_null, self.database.stripped(value.text) == "")
-        return value.is_null
+        return missing(self._value(node.expressions[0]), self.database)
 
     # -- values
 
@@ -313,12 +312,14 @@ class Translator:
         raise self._refusal(node)
 
     def _column(self, node: exp.Column) -> AnyValue:
-        name = column_name(node, (*self.columns, *self.extra))
+        name = self.name_of(node)
         if name not in self._cells:
             if name in self.extra:
                 self._cells[name] = column_value(self.extra[name], self.database)
             else:
-                self._cells[name] = self.database.cell(self.attributes, name)
+                cell = self.database.cell(self.attributes, name)
+                made = self.slots.get(name)
+                self._cells[name] = cell if made is None else cell.or_elsewhere(made)
         return self._cells[name]
 
     def _literal(self, node: exp.Literal) -> AnyValue:
@@ -418,19 +419,13 @@ class Translator:
         value = self._value(node)
         text: Expression = value.text
         if isinstance(value, Cell):
-            missing: Condition = or_(value.is_null, self._is_blank(value))
             text = case((value.is_text, value.content))
-        else:
-            missing = or_(value.is_null, self.database.stripped(text) == "")
-        absent = case((missing, 1), else_=0)
-        text = case((missing, NO_TEXT), else_=text)
-        rank = case((value.number.is_not(None), 0), (text.is_not(None), 1), (missing, 1), else_=2)
+        gone = missing(value, self.database)
+        absent = case((gone, 1), else_=0)
+        text = case((gone, NO_TEXT), else_=text)
+        rank = case((value.number.is_not(None), 0), (text.is_not(None), 1), (gone, 1), else_=2)
         keys = [rank, value.number, self.database.ordered(text), _truth(value.boolean)]
         return [absent, *(nulls_last(key.desc() if descending else key.asc()) for key in keys)]
-
-    def _is_blank(self, value: Cell) -> Condition:
-        blank_text = and_(value.is_text, self.database.stripped(value.content) == "")
-        return or_(blank_text, and_(value.is_list, value.length == 0))
 
     def facet_conditions(self, tree: exp.Expr) -> Iterator[Condition]:
         """Give, for each `column = 'text'` that must hold, a condition that an index answers.
@@ -443,7 +438,7 @@ class Translator:
                 continue
             if not isinstance(part.this, exp.Column) or not all(map(_is_only_text, values)):
                 continue
-            name = column_name(part.this, (*self.columns, *self.extra))
+            name = self.name_of(part.this)
             if name in self.extra or not can_be_facet(name) or not values:
                 continue
             facet = self.database.facet(self.attributes, name)

@@ -32,6 +32,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    not_,
     null,
     or_,
     select,
@@ -78,6 +79,7 @@ class Cell:
     """A JSON value, whose kind is known only row by row.
 
     `content` is the text of a value that is text; `text` is a number's too. `length` is a list's.
+    `either` is the cell as it is here, and whether there is a value in another place.
     """
 
     is_null: Condition
@@ -91,11 +93,16 @@ class Cell:
     text: Expression
     boolean: Condition
     elements: Callable[[], tuple[Any, Cell]] | None = None
+    either: tuple[Cell, Condition] | None = None
 
     @property
     def kind(self) -> Literal["cell"]:
         """Tell a cell from a value of a known kind."""
         return "cell"
+
+    def or_elsewhere(self, there: Condition) -> Cell:
+        """Give the cell as one that is not missing either where its value is in another place."""
+        return replace(self, is_null=and_(self.is_null, not_(there)), either=(self, there))
 
     def any_element(self, holds: Callable[[Cell], Condition]) -> Condition:
         """Say whether a condition holds for the value itself or, in a list, for any element."""
@@ -194,6 +201,23 @@ def column_value(expression: Expression, database: Database) -> Value:
     if isinstance(expression.type, Integer | Numeric):
         return number_value(cast(expression, Double), database)
     return text_value(type_coerce(expression, Text), database)
+
+
+def missing(value: Value | Cell, database: Database) -> Condition:
+    """Say whether a value is absent, null, blank text or an empty list; never NULL."""
+    if not isinstance(value, Cell):
+        if value.kind != "text":
+            return value.is_null
+        return or_(value.is_null, database.stripped(value.text) == "")
+    if value.either is not None:
+        here, there = value.either
+        return and_(missing(here, database), not_(there))
+    return case(
+        (value.is_null, true()),
+        (value.is_text, database.stripped(value.content) == ""),
+        (value.is_list, value.length == 0),
+        else_=false(),
+    )
 
 
 def _boolean_in(text: Expression, database: Database) -> Condition:

@@ -11,6 +11,7 @@ The rules, identical on SQLite and PostgreSQL:
 - A list matches where any of its elements does. `<>`, `NOT IN` and `NOT LIKE` are the negation: no
   element does. Functions and arithmetic see no lists. An empty list is NULL to a comparison.
 - `missing(x)` is absent, null, blank text or an empty list; `IS NULL` is absent or null.
+- A picture slot is missing only where nothing was made for it either; `IS NULL` likewise.
 - Ordering puts numbers (numeric-looking text too) before text, then the rest; missing always last.
 - Everything else is SQL's: NULL with anything is NULL, and a row is taken where the whole is true.
 """
@@ -69,15 +70,19 @@ def compile_where(
     columns: Sequence[str],
     dialect: DialectName,
     extra: Mapping[str, Expression] | None = None,
+    slots: Mapping[str, Condition] | None = None,
 ) -> Condition:
     """Compile a filter over a JSON column of attributes.
 
     `columns` are the attributes' names; `extra` gives further names and the expressions they
-    stand for, such as `_key`. Raises SelectionError, one sentence, for anything not understood.
+    stand for, such as `_key`. `slots` gives the names of picture slots, columns or not, and when
+    each is filled by something made (never NULL): then it is neither missing nor NULL, and compares
+    as what the attribute of that name is. Raises SelectionError, one sentence, for anything not
+    understood.
     """
     tree = parse(text, exp.Condition)
     check_size(tree)
-    translator = Translator(attributes, tuple(columns), dict(extra or {}), DATABASES[dialect])
+    translator = _translator(attributes, columns, dialect, extra, slots)
     # The facet conditions are implied by the rest: they let an index find the rows.
     return _bounded(and_(*translator.facet_conditions(tree), translator.condition(tree)))
 
@@ -88,17 +93,30 @@ def compile_order_by(
     columns: Sequence[str],
     dialect: DialectName,
     extra: Mapping[str, Expression] | None = None,
+    slots: Mapping[str, Condition] | None = None,
 ) -> list[Expression]:
     """Compile `ORDER BY` terms, without these two words; add a unique column to break ties."""
     tree = parse(text, exp.Order)
     check_size(tree)
-    translator = Translator(attributes, tuple(columns), dict(extra or {}), DATABASES[dialect])
+    translator = _translator(attributes, columns, dialect, extra, slots)
     keys: list[Expression] = []
     for term in tree.expressions:
         keys.extend(
             map(_bounded, translator.order_keys(term.this, descending=bool(term.args.get("desc"))))
         )
     return keys
+
+
+def _translator(
+    attributes: Expression,
+    columns: Sequence[str],
+    dialect: DialectName,
+    extra: Mapping[str, Expression] | None,
+    slots: Mapping[str, Condition] | None,
+) -> Translator:
+    return Translator(
+        attributes, tuple(columns), dict(extra or {}), DATABASES[dialect], dict(slots or {})
+    )
 
 
 def _bounded(expression: Expression) -> Expression:

@@ -20,7 +20,7 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-from waremill.domain import Finding
+from waremill.domain import Finding, Signature
 from waremill.rules.matching import UNSPACED, fold
 
 THRESHOLD = 0.8
@@ -76,6 +76,12 @@ def bands(signature: bytes) -> tuple[int, ...]:
         )
         for i in range(0, len(signature), _BAND_BYTES)
     )
+
+
+def signed(text: str) -> Signature:
+    """Give what a text is found again by."""
+    content = signature(text)
+    return Signature(content, bands(content), similarity, THRESHOLD)
 
 
 def similarity(a: bytes, b: bytes) -> float:

@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "review": "running",
     "report": "running",
     "export": "running",
+    "image": "images",
     "serve": "serving",
     "user": "people",
 }
@@ -57,6 +58,7 @@ SUMMARIES: dict[str, str] = {
     "review": "Show what waits for review, or accept it by a rule.",
     "report": "Write a run's HTML report.",
     "export": "Write a run's items to a file.",
+    "image": "Work on a picture or a folder of pictures.",
     "serve": "Serve the REST API and the console.",
     "user": "Accounts, teams, roles and API tokens.",
 }

@@ -58,6 +58,8 @@ class Bar:
         cost = state["paid"] / 1e9 * self._per_usd
         tokens = state["input_tokens"] + state["output_tokens"]
         money = f"{cost:.4g} {self._currency}"
+        if state["made"]:
+            money += f", {state['made']:,} made"
         if state["unpriced_calls"]:
             money += " + unpriced"
         failed = state["states"].get("failed", 0)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
+from typing import Any
 
 import click
 
 from waremill.app import Workspace
+from waremill.app.browsing import Browse, Slot
 from waremill.cli.door import command, print_json, print_table, with_workspace
+from waremill.domain import Asset
 
 SHOWN = 10
 
@@ -80,6 +84,11 @@ def import_command(
     help="How many to show.",
 )  # fmt: skip
 @click.option("--catalog", metavar="NAME", help="The catalogue (default: the only one).")
+@click.option(
+    "--target", "targets", metavar="T", multiple=True,
+    help="Whose pictures count and are shown, such as de-DE@amazon; may be repeated "
+    "(default: anybody's).",
+)  # fmt: skip
 def products_command(
     folder: str | None,
     as_json: bool,
@@ -87,18 +96,27 @@ def products_command(
     order_by: str | None,
     limit: int,
     catalog: str | None,
+    targets: tuple[str, ...],
 ) -> int:
-    """Show the products a selection picks, and how many they are."""
+    """Show the products a selection picks, and how many they are.
+
+    Picture slots of their schema come after the columns, each with what stands in it by target.
+    """
 
     async def work(workspace: Workspace) -> int:
         found, products, total = await workspace.products(
-            where, order_by=order_by, limit=limit, catalog=catalog
+            where, order_by=order_by, limit=limit, catalog=catalog, targets=targets
         )
+        pictured = await Browse(workspace).with_slots(products, targets)
         if as_json:
             print_json(
                 {
                     "catalog": found.name, "total": total,
-                    "products": [{"key": p.key, "attributes": p.attributes} for p in products],
+                    "products": [
+                        {"key": one.key, "attributes": one.attributes,
+                         "slots": [asdict(slot) for slot in one.slots]}
+                        for one in pictured
+                    ],
                 }
             )  # fmt: skip
             return 0
@@ -107,9 +125,34 @@ def products_command(
             for name in found.columns
             if name != found.key_column and any(p.attributes.get(name) for p in products)
         ][:6]
-        rows = [{**p.attributes, "_key": p.key} for p in products]
-        print_table(rows, ["_key", *filled])
+        slots = dict.fromkeys(
+            slot.name for one in pictured for slot in one.slots if slot.references
+        )
+        rows = [
+            {
+                **one.attributes,
+                **{slot.name: _pictures(slot) for slot in one.slots},
+                "_key": one.key,
+            }
+            for one in pictured
+        ]
+        print_table(rows, ["_key", *(name for name in filled if name not in slots), *slots])
         click.echo(f"{total:,} products; {len(products)} shown, {len(found.columns)} columns")
         return 0
 
     return with_workspace(folder, as_json, work)
+
+
+def _pictures(slot: Slot) -> str:
+    """Write what stands in a slot, each after its target; of a stored picture its first digits."""
+    return "; ".join(
+        f"{one.target}: {_written(one.value)}" if one.target else _written(one.value)
+        for one in slot.references
+    )
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_written, value))
+    head, _, ending = str(value).rpartition(".")
+    return f"{head[:14]}….{ending}" if Asset.parse(value) is not None else str(value)

@@ -24,7 +24,7 @@ def models_command(folder: str | None, as_json: bool, check: bool) -> int:
         if as_json:
             print_json(rows)
         else:
-            print_table(rows, ["model", "use", "input", "output", "per", "key"])
+            print_table(rows, ["model", "use", "input", "output", "per", "call", "key"])
             for name, lines in found.items():
                 for line in lines:
                     click.echo(f"{'ok ' if line['works'] else '!! '} {name}: {line['message']}")

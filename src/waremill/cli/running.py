@@ -42,13 +42,13 @@ def status_command(folder: str | None, as_json: bool, run: str, watch: bool) -> 
     async def work(workspace: Workspace) -> int:
         status = await workspace.status(run)
         while watch and status.state == "running":
-            show_status(status)
+            await show_status(workspace, status)
             await asyncio.sleep(2)
             status = await workspace.status(run)
         if as_json:
             print_json(status.as_json())
         else:
-            show_status(status)
+            await show_status(workspace, status)
         return 0
 
     return with_workspace(folder, as_json, work)
@@ -64,7 +64,7 @@ def _work_on(folder: str | None, as_json: bool, run: str, retry: bool, budget: f
         if as_json:
             print_json(status.as_json())
         else:
-            show_status(status)
+            await show_status(workspace, status)
         return ending(status)
 
     return with_workspace(folder, as_json, work)

@@ -78,7 +78,7 @@ async def _serve(folder: str | None, as_json: bool, host: str, port: int) -> int
             config = uvicorn.Config(
                 app, log_config=None, access_log=False, server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS, ws_max_size=1024 * 1024,
-                # Who calls is who connected; a proxy's headers are for nobody to forge.
+                # Who called a trusted proxy is found out by the wall, which keeps the exact host.
                 proxy_headers=False,
             )  # fmt: skip
             _say(workspace, as_json, _address(host, port))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from waremill.app import Estimate, RunStatus, TrialResult, Workspace
+from waremill.app import Estimate, RunStatus, TrialResult, Workspace, watching
 from waremill.app.options import TaskOptions
 from waremill.app.status import money
 from waremill.cli.bar import Bar
@@ -16,6 +16,8 @@ from waremill.errors import ConfigError
 from waremill.pipeline import scalar
 
 F = TypeVar("F", bound=Callable[..., Any])
+CAUSES_SHOWN = 3
+"""Causes of failures that are printed; a report has all."""
 
 
 def task_options(function: F) -> F:
@@ -166,6 +168,7 @@ def trial_command(
         if as_json:
             print_json({**result.as_json(), "report": str(report)})
         else:
+            await show_status(workspace, result.status)
             show_trial(result)
             click.echo(f"report: {report}")
         return ending(result.status)
@@ -175,8 +178,6 @@ def trial_command(
 
 def show_trial(result: TrialResult) -> None:
     """Print a trial's figures."""
-    status = result.status
-    show_status(status)
     for line in result.accuracy:
         parts = [f"{line['field']}:"]
         if line.get("correct"):
@@ -214,14 +215,14 @@ def run_command(folder: str | None, as_json: bool, pipeline: str, **given: Any) 
         if as_json:
             print_json(status.as_json())
         else:
-            show_status(status)
+            await show_status(workspace, status)
         return ending(status)
 
     return with_workspace(folder, as_json, work)
 
 
-def show_status(status: RunStatus) -> None:
-    """Print a run's state in a few lines."""
+async def show_status(workspace: Workspace, status: RunStatus) -> None:
+    """Print a run's state in a few lines, and why items failed where some did."""
     reason = f" ({status.reason})" if status.reason else ""
     click.echo(f"{status.kind} {status.run} of {status.pipeline}: {status.state}{reason}")
     states = ", ".join(
@@ -238,7 +239,11 @@ def show_status(status: RunStatus) -> None:
         click.echo(f"  output: {status.output}")
     if status.state == "paused":
         click.echo(f"  go on with: waremill resume {status.run}")
-    elif status.failed:
+    if status.failed:
+        found = await watching.causes(workspace, status.run)
+        for one in found[:CAUSES_SHOWN]:
+            click.echo(f"  {one.count:,} failed: {one.example[:300]}")
+    if status.failed and status.state != "paused":
         click.echo(f"  try the failed again with: waremill resume {status.run} --retry-failed")
 
 

@@ -40,7 +40,8 @@ _QUOTA = re.compile(
 )
 _POLICY = re.compile(
     r"content[_ ](?:filter|policy|management)|responsibleaipolicy|data_?inspection_?failed"
-    r"|content exists risk|inappropriate content|safety system|prohibited_content"
+    r"|moderation_blocked|content exists risk|inappropriate content|safety system"
+    r"|prohibited_content"
     r"|content filtering policy|invalid_prompt.*usage policy|flagged as potentially violating",
     re.IGNORECASE,
 )
@@ -127,9 +128,13 @@ def detail_of(data: Any) -> Detail:
         data = data[0]  # Google's compatible endpoint wraps the object in a list
     if not isinstance(data, dict):
         return Detail(str(data)[:LONGEST_WORDS], "")
+    if isinstance(nodes := data.get("node_errors"), dict) and nodes:
+        return Detail(_node_errors(nodes), "")
     error = data.get("error", data)
     if not isinstance(error, dict):
-        return Detail(str(error), str(data.get("code") or ""))
+        # AUTOMATIC1111 names an exception, and says beside it what happened.
+        more = str(data.get("detail") or data.get("errors") or "")
+        return Detail(f"{error}: {more}" if more else str(error), str(data.get("code") or ""))
     words = error.get("message") or error.get("msg") or data.get("message") or error.get("detail")
     inner = error.get("innererror") or {}
     found = [error.get("code"), error.get("type"), error.get("status"), data.get("code")]
@@ -148,6 +153,16 @@ def detail_of(data: Any) -> Detail:
         code if isinstance(code, int) else None,
         delay,
     )
+
+
+def _node_errors(nodes: Mapping[str, Any]) -> str:
+    """Say what ComfyUI finds wrong with the nodes of a workflow."""
+    found = []
+    for number, node in nodes.items():
+        for one in node.get("errors") or () if isinstance(node, dict) else ():
+            words = ": ".join(str(one[part]) for part in ("message", "details") if one.get(part))
+            found.append(f"node {number} ({node.get('class_type')}): {words}")
+    return "; ".join(found)[:2000] or "the workflow's nodes are not valid"
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -40,6 +40,8 @@ DENIED_REST = 600.0
 """Seconds an endpoint whose key was refused is left out while others work."""
 LARGE_BODY = 1 << 20
 """From this many bytes on (pictures) a body is sent as a stream, as aiohttp advises."""
+LARGEST_REPLY = 256 << 20
+"""Bytes of a reply that is made of pictures; more is broken off."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,8 +68,9 @@ class Reply:
 class Connection:
     """The session and endpoints of one model.
 
-    `urls` are complete addresses to post to; `auth` makes the headers for a key. With as many keys
-    as URLs each URL has its own key, in order; otherwise every URL is used with every key.
+    `urls` are complete addresses to post to, or what `send` appends paths to; `auth` makes the
+    headers for a key. With as many keys as URLs each URL has its own key, in order; otherwise every
+    URL is used with every key.
     """
 
     def __init__(self, model: Model, urls: tuple[str, ...], auth: Mapping[str, str]) -> None:
@@ -124,6 +127,10 @@ class Connection:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def pick(self) -> Endpoint:
+        """Choose an endpoint for several requests that belong together."""
+        return self._pick()
 
     def _pick(self) -> Endpoint:
         if len(self.endpoints) == 1:
@@ -182,6 +189,50 @@ class Connection:
         # Raised outside `except`, so that no aiohttp exception (whose request holds the key) hangs
         # on it as its context.
         raise self._judge(endpoint, failure)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        kind: str = "application/json",
+        endpoint: Endpoint | None = None,
+    ) -> Reply:
+        """Send one request to a path below an endpoint's address once; give the whole 200.
+
+        `path` may end in a query, and be a whole address of the endpoint's host; `kind` is the
+        body's media type. Raises a `ProviderError` for anything else.
+        """
+        from yarl import URL
+
+        session = self._session or self._open()
+        chosen = endpoint or self._pick()
+        below, _, query = path.partition("?")
+        address = URL(path, encoded=True) if "://" in below else join_url(chosen.url, below, query)
+        failure: ProviderError
+        try:
+            async with session.request(
+                method,
+                address,
+                data=body if len(body) < LARGE_BODY else io.BytesIO(body),
+                headers={**(chosen.headers or {}), "Content-Type": kind},
+                proxy=self._proxy,
+                allow_redirects=False,
+            ) as response:
+                content = bytearray()
+                async for piece in response.content.iter_any():
+                    content += piece
+                    if len(content) > LARGEST_REPLY:
+                        raise self.broken(f"sent more than {LARGEST_REPLY >> 20} MB")
+                if response.status == 200:
+                    chosen.failures = 0
+                    chosen.denied = False
+                    return Reply(bytes(content), _request_id(response.headers))
+                failure = self._status_error(response.status, response.headers, bytes(content))
+        except Exception as error:
+            failure = self._network_error(error, chosen)
+        raise self._judge(chosen, failure)
 
     async def stream(self, body: bytes) -> AsyncGenerator[tuple[bytes, str | None]]:
         """Send one body once; give each event's data with the request's id.

@@ -13,8 +13,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from waremill.domain import Chat, Emit, Message, Model, Outcome, Response, Usage
+from waremill.domain import Chat, Emit, ImageRequest, Message, Model, Outcome, Response, Usage
 from waremill.errors import ConfigError, ProviderError, Refused
+from waremill.providers.drawing import chat_of
 from waremill.providers.failures import Detail, Source, error_for, secrets_of
 from waremill.providers.openai_chat import add_instruction
 from waremill.providers.pictures import content_parts, needs_files, with_files
@@ -130,10 +131,11 @@ class LangChainModel:
     async def aclose(self) -> None:
         """Do nothing: LangChain's models keep their clients for the process."""
 
-    async def __call__(self, request: Chat, emit: Emit | None = None) -> Response:
+    async def __call__(self, request: Chat | ImageRequest, emit: Emit | None = None) -> Response:
         """Send one request once; see `waremill.domain.Provider`."""
         import asyncio
 
+        request = chat_of(request, self._model)
         if needs_files(request):
             request = await with_files(request)
         failure: ProviderError

@@ -25,9 +25,10 @@ from urllib.parse import urlsplit
 import orjson
 
 from waremill import weights
-from waremill.domain import Chat, Emit, Image, Message, Model, Response, Usage
+from waremill.domain import Chat, Emit, Image, ImageRequest, Message, Model, Response, Usage
 from waremill.errors import AccessDenied, ProviderError, Rejected, Unavailable, UserError
 from waremill.providers.cores import physical_cores
+from waremill.providers.drawing import chat_of
 
 VENDORS = frozenset({"local"})
 
@@ -75,6 +76,11 @@ def fetch_weights_from(
     )
 
 
+def weights_from() -> Mapping[str, Any]:
+    """Give where this process keeps and fetches model files, as `fetch_weights_from` set it."""
+    return {"folder": weights.default_folder(), "hub": weights.HUGGING_FACE, **_where}
+
+
 def open_provider(model: Model) -> LocalModel:
     """Open the embedded model; nothing is fetched or loaded yet.
 
@@ -113,13 +119,13 @@ class LocalModel:
         assert file is not None  # a path is present, or refused with a UserError
         return f"local:{weights.sha256_of(file)}"
 
-    async def __call__(self, request: Chat, emit: Emit | None = None) -> Response:
+    async def __call__(self, request: Chat | ImageRequest, emit: Emit | None = None) -> Response:
         """Answer one request; see `domain.Provider`.
 
         Cancelling ends the work at the next token and frees the slot. Raises Rejected where the
         prompt is too long or holds pictures, AccessDenied where there are no weights to load.
         """
-        body = self._body(request)
+        body = self._body(chat_of(request, self._model))
         if self._engine is None or self._engine.closed:
             loop = asyncio.get_running_loop()
             self._engine = await loop.run_in_executor(_loading, self._load)
@@ -354,11 +360,18 @@ def _provider_error(error: Mapping[str, Any]) -> ProviderError:
     return Rejected(said, status=status) if status < 500 else Unavailable(said, status=status)
 
 
+def let_idle_threads_sleep() -> None:
+    """Keep threads from spinning while they wait; to be called before a library with OpenMP loads.
+
+    On a busy machine spinning threads starve each other: 54 to 2 tokens a second were seen, and
+    0.1 to 10 seconds a picture. The OpenMP runtime reads this once, when it is loaded.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 def _load(file: Path, slots: int, key: str) -> Any:
     """Start llama.cpp's server on a model file."""
-    # Threads that spin while they wait starve each other on a busy machine (54 to 2 tokens a second
-    # seen); the OpenMP runtime reads this once, when it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    let_idle_threads_sleep()
     import xllamacpp
 
     with file.open("rb") as opened:  # into the page cache first: reading does not hold the lock

@@ -18,8 +18,9 @@ from typing import Any
 
 import orjson
 
-from waremill.domain import Chat, Emit, Model, Outcome, Response, Usage
+from waremill.domain import Chat, Emit, ImageRequest, Model, Outcome, Response, Usage
 from waremill.errors import ConfigError, Refused
+from waremill.providers.drawing import chat_of
 from waremill.providers.effort import effort_of, reasoning_allowance
 from waremill.providers.http import Connection, base_urls, identity, join_url, require_key
 from waremill.providers.pictures import content_parts, needs_files, with_files
@@ -115,8 +116,9 @@ class OpenAIChat:
         """Close the connections."""
         await self._connection.aclose()
 
-    async def __call__(self, request: Chat, emit: Emit | None = None) -> Response:
+    async def __call__(self, request: Chat | ImageRequest, emit: Emit | None = None) -> Response:
         """Send one request once; see `waremill.domain.Provider`."""
+        request = chat_of(request, self._model)
         if needs_files(request):
             request = await with_files(request)
         body = self._body(request)

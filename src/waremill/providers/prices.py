@@ -26,9 +26,12 @@ CNY_PER_USD = 7.1
 
 _PROVIDERS: Mapping[str, str] = {
     "openai": "openai", "azure": "azure", "anthropic": "anthropic", "google": "google",
-    "vertex": "google", "deepseek": "deepseek",
+    "vertex": "google", "deepseek": "deepseek", "openai-images": "openai",
 }  # fmt: skip
-_OWN_SERVERS = frozenset({"ollama", "vllm", "llamacpp", "custom"})
+_OWN_SERVERS = frozenset(
+    {"ollama", "vllm", "llamacpp", "custom", "automatic1111", "forge", "comfyui"}
+)
+_EMBEDDED = frozenset({"local", "diffusers"})
 _LANGCHAIN: Mapping[str, str] = {
     "openai": "openai", "azure_openai": "azure", "anthropic": "anthropic", "deepseek": "deepseek",
     "google_genai": "google", "google_vertexai": "google", "mistralai": "mistral", "groq": "groq",
@@ -55,12 +58,13 @@ def price_for(model: Model, on: date, *, per_usd: float | None = None) -> Price 
     """Give a model's list price on a day, or None where it is not known.
 
     `per_usd` converts prices the vendor lists in CNY. Where a price depends on the hour the highest
-    is taken, where it depends on the length the first tier. The embedded model and servers of one's
-    own on this machine cost nothing (source `local`).
+    is taken, where it depends on the length the first tier, where pictures are dearer than text the
+    pictures'. Embedded models and servers of one's own on this machine cost nothing (source
+    `local`).
     """
     if model.price is not None:
         return model.price
-    if model.vendor == "local":
+    if model.vendor in _EMBEDDED:
         return Price(0, 0, 0, source="local")
     near = bool(model.base_urls) and all(map(is_loopback, model.base_urls))
     if model.vendor in _OWN_SERVERS and (
@@ -78,11 +82,11 @@ def _published(model: Model, on: date) -> Price | None:
     if vendor == "langchain":
         vendor, _, name = name.partition(":")
         provider = _LANGCHAIN.get(vendor)
-    elif vendor == "openai" and model.base_urls:
+    elif vendor in ("openai", "openai-images") and model.base_urls:
         return _by_address(model, on)
     else:
         provider = _PROVIDERS.get(vendor)
-    return _lookup(name, provider, None, on) if provider else None
+    return _lookup(model, name, (provider, None), on) if provider else None
 
 
 def _by_address(model: Model, on: date) -> Price | None:
@@ -90,19 +94,23 @@ def _by_address(model: Model, on: date) -> Price | None:
     url = model.base_urls[0]
     host = urlsplit(url).hostname or ""
     if is_loopback(url) or host == "api.openai.com":
-        return _lookup(model.name, "openai", None, on)
-    return _lookup(model.name, None, url, on)
+        return _lookup(model, model.name, ("openai", None), on)
+    return _lookup(model, model.name, (None, url), on)
 
 
-def _lookup(name: str, provider: str | None, url: str | None, on: date) -> Price | None:
+def _lookup(
+    model: Model, name: str, where: tuple[str | None, str | None], on: date
+) -> Price | None:
+    """Look a model's name up at a provider, or at whoever has an address."""
     from importlib.metadata import version
 
     from genai_prices.data_snapshot import get_snapshot
 
     # Vertex names its models `google/gemini-…`.
-    name = name.rpartition("/")[2] if provider == "google" else name
+    name = name.rpartition("/")[2] if where[0] == "google" else name
+    pictures = model.vendor == "openai-images"
     try:
-        _, found = get_snapshot().find_provider_model(name, None, provider, url)
+        _, found = get_snapshot().find_provider_model(name, None, *where)
     except LookupError:
         return None
     midnight = datetime.combine(on, time(), tzinfo=UTC)
@@ -110,10 +118,19 @@ def _lookup(name: str, provider: str | None, url: str | None, on: date) -> Price
     source = f"genai-prices {version('genai-prices')} ({found.id}, {on})"
     for hour in range(24):
         listed = found.get_prices(midnight + timedelta(hours=hour))
-        price = _price(vars(listed), source)
+        price = _price(_of_pictures(vars(listed)) if pictures else vars(listed), source)
         if price is not None and (best is None or price.output > best.output):
             best = price
     return best
+
+
+def _of_pictures(listed: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the prices of a model that makes pictures, where what it reads or makes is one."""
+    dearer = {}
+    for name in ("input", "output"):
+        prices = [_base(listed.get(f"{part}_mtok")) for part in (name, f"{name}_image")]
+        dearer[f"{name}_mtok"] = max((one for one in prices if one is not None), default=None)
+    return {**listed, **dearer, "cache_read_mtok": None}
 
 
 def _price(listed: Mapping[str, Any], source: str) -> Price | None:

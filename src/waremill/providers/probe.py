@@ -1,7 +1,8 @@
 """Says what works about a configured model, and why the rest does not.
 
 Asks for as little as it can: one JSON object and one streamed word, some hundred tokens in all.
-Must not raise for anything that is the endpoint's or the settings' fault.
+Models that make pictures say for themselves what can be found out without making one. Must not
+raise for anything that is the endpoint's or the settings' fault.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ class _ListsModels(Protocol):
     async def list_models(self) -> tuple[str, ...]: ...
 
 
+@runtime_checkable
+class _ChecksItself(Protocol):
+    async def check(self) -> tuple[Check, ...]: ...
+
+
 async def probe(model: Model) -> ProbeResult:
     """Try a model: settings, connection and key, name, structured output, streaming."""
     from waremill.providers import open_provider
@@ -71,6 +77,10 @@ async def probe(model: Model) -> ProbeResult:
 
 async def _probe(model: Model, provider: Provider) -> ProbeResult:
     checks = [Check("settings", True)]
+    if isinstance(provider, _ChecksItself):
+        checks += await provider.check()
+        ok = all(one.ok is not False for one in checks)
+        return ProbeResult(model.alias, model.use, ok, tuple(checks))
     started = time.perf_counter()
     response: Response | None = None
     structured = Check("structured", None)

@@ -25,7 +25,7 @@ from waremill.report.data import (
     SampleField,
     TargetLine,
 )
-from waremill.report.html import render_report
+from waremill.report.html import content_policy, render_report
 
 __all__ = [
     "CheckRate",
@@ -45,5 +45,6 @@ __all__ = [
     "Sample",
     "SampleField",
     "TargetLine",
+    "content_policy",
     "render_report",
 ]

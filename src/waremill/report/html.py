@@ -78,17 +78,25 @@ def _body(main: Html) -> Html:
     return element("body", main, element("script", Html(_asset("report.js"))))
 
 
-def _html_head(page: Page) -> Html:
+def content_policy() -> str:
+    """Give the content policy of a report: its own style and script by their hashes, nothing else.
+
+    A server that shows a report sends the same one: where two policies hold, both must allow.
+    """
     style, script = _asset("report.css"), _asset("report.js")
-    policy = (
+    return (
         f"default-src 'none'; style-src 'sha256-{_digest(style)}'; "
         f"script-src 'sha256-{_digest(script)}'; base-uri 'none'; form-action 'none'"
     )
+
+
+def _html_head(page: Page) -> Html:
+    style = _asset("report.css")
     title = f"{page.data.pipeline} · {page.words[page.data.kind]} {page.data.run}"
     return element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", http_equiv="Content-Security-Policy", content=content_policy()),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="robots", content="noindex"),

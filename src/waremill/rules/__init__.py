@@ -9,7 +9,14 @@ from waremill.rules.channel import Channel, FieldRule, load_channels
 from waremill.rules.forbidden import Forbidden, ForbiddenTerm, load_forbidden
 from waremill.rules.glossary import Glossary, Term, load_glossary
 from waremill.rules.matching import Matcher
-from waremill.rules.schema import Attribute, Schema, Value, load_schemas, schema_for
+from waremill.rules.schema import (
+    Attribute,
+    Schema,
+    Value,
+    load_schemas,
+    schema_for,
+    slot_names,
+)
 
 __all__ = [
     "Attribute",
@@ -27,4 +34,5 @@ __all__ = [
     "load_glossary",
     "load_schemas",
     "schema_for",
+    "slot_names",
 ]

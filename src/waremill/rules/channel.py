@@ -18,10 +18,13 @@ Example (`channels/amazon.yaml`):
     categories:
       Apparel:
         title: {max_chars: 125}
+    slots: [main_image, scene_image]    # which pictures it takes, in this order; default: all
 
 A category's rule adds to the field's, the field's to that of `*`: numbers replace, bans add up.
-Category names match in any letter case and as a path (`Beauty > Perfume`). This module reads text;
-the prompt, the check and the report take the same rules from here.
+Category names match in any letter case and as a path (`Beauty > Perfume`). `slots` are attributes
+of type image; those that a product's category lacks are passed over.
+
+This module reads text; the prompt, the check and the report take the same rules from here.
 """
 
 from __future__ import annotations
@@ -31,9 +34,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from waremill.rules.document import Section, paths, read_yaml
+from waremill.rules.document import Section, paths, read_yaml, suggestion
 from waremill.rules.matching import Matcher
-from waremill.rules.schema import nearest
+from waremill.rules.schema import Attribute, Schema, load_schemas, nearest, slot_names
 
 _SETTINGS = (
     "max_chars", "max_bytes", "banned_characters", "banned_phrases", "max_repeats",
@@ -92,7 +95,8 @@ class FieldRule:
 class Channel:
     """A channel's rules by field, and by category and field where a category differs.
 
-    `categories` has case-folded names; its rules and those of `fields` are already merged.
+    `categories` has case-folded names; its rules and those of `fields` are already merged. `slots`
+    are the picture slots the channel takes, in its order; empty: all.
     """
 
     name: str
@@ -101,6 +105,14 @@ class Channel:
     description: str = ""
     source: str = ""
     date: str = ""
+    slots: tuple[str, ...] = ()
+
+    def takes(self, schema: Schema) -> tuple[Attribute, ...]:
+        """Give the picture slots of a category that the channel takes, in the channel's order."""
+        if not self.slots:
+            return schema.slots
+        known = {one.name: one for one in schema.slots}
+        return tuple(known[name] for name in self.slots if name in known)
 
     def rule(self, field: str, category: str | None) -> FieldRule | None:
         """Give the rule of a field for products of a category; None where there is none."""
@@ -114,21 +126,36 @@ class Channel:
 def load_channels(files: Mapping[str, str]) -> dict[str, Channel]:
     """Read every `channels/*.yaml` into channels by name.
 
-    Raises ConfigError with file and line for unknown settings and values of the wrong kind.
+    Raises ConfigError with file and line for unknown settings, values of the wrong kind, and slots
+    that no schema has.
     """
     channels: dict[str, Channel] = {}
+    slots: tuple[str, ...] | None = None
     for path in paths(files, "channels", (".yaml", ".yml")):
         section = read_yaml(files, path)
         default = path.rpartition("/")[2].rpartition(".")[0]
         channel = _read_channel(section, section.text("name", default))
         if channel.name in channels:
             section.fail(f"the channel “{channel.name}” is described by two files", "name")
+        if channel.slots and slots is None:
+            slots = slot_names(load_schemas(files))
+        _check_slots(section, channel, slots or ())
         channels[channel.name] = channel
     return channels
 
 
+def _check_slots(section: Section, channel: Channel, known: tuple[str, ...]) -> None:
+    for place, name in enumerate(channel.slots):
+        if name not in known:
+            near = suggestion(name, known) or "; no file in schemas/ has an attribute of type image"
+            section.fail(f"no schema has the picture slot “{name}”{near}", "slots")
+        if name in channel.slots[:place]:
+            section.fail(f"the slot “{name}” stands twice", "slots")
+
+
 def _read_channel(section: Section, name: str) -> Channel:
-    section.allow(("name", "description", "source", "date", "fields", "categories"), "a channel")
+    known = ("name", "description", "source", "date", "fields", "categories", "slots")
+    section.allow(known, "a channel")
     origin = FieldRule(source=section.text("source", ""), date=section.text("date", ""))
     fields = {
         key: rule._over(origin) for key, rule in _read_rules(section.section("fields")).items()
@@ -153,6 +180,7 @@ def _read_channel(section: Section, name: str) -> Channel:
         description=section.text("description", ""),
         source=origin.source,
         date=origin.date,
+        slots=section.texts("slots"),
     )
 
 

@@ -8,7 +8,7 @@ category inherits its parent's attributes and may describe one of them again. Ex
     attributes:
       brand: {required: true}
       concentration:
-        type: string                      # string | number | integer | boolean
+        type: string                      # string | number | integer | boolean | image
         required: true
         labels: {de: Konzentration, zh: 浓度}
         values:                           # closed: nothing outside the list is ever written
@@ -16,10 +16,15 @@ category inherits its parent's attributes and may describe one of them again. Ex
           - {code: Eau de Parfum, labels: {zh: 浓香水}, synonyms: [EDP, eau de perfume]}
       volume: {type: number, unit: ml, description: What one bottle holds}
       notes: {many: true, max_chars: 40}  # several values; max_chars holds for each
+      main_image: {type: image, required: true, description: The bottle on white}
+      detail_images: {type: image, many: true}
     children:
       - category: Niche perfume
         attributes:
           perfumer: {}
+
+Attributes of type `image` are picture slots: their order is that of the product's image set, no
+text model is asked for them, and a slot is filled by what a catalogue or a run has under its name.
 
 This module reads text and must not know templates, checks or products.
 """
@@ -33,11 +38,13 @@ from typing import Literal, TypeVar, cast
 from waremill.rules.document import Section, paths, read_yaml, suggestion
 
 T = TypeVar("T")
-AttributeType = Literal["string", "number", "integer", "boolean"]
-_TYPES = ("string", "number", "integer", "boolean")
+AttributeType = Literal["string", "number", "integer", "boolean", "image"]
+_TYPES = ("string", "number", "integer", "boolean", "image")
 _SETTINGS = (
     "type", "unit", "required", "many", "values", "labels", "description", "max_chars",
 )  # fmt: skip
+_OF_TEXT = ("unit", "values", "max_chars")
+"""Settings that say nothing about a picture."""
 _SEPARATORS = (">", "/", "›", "»")
 
 
@@ -79,6 +86,11 @@ class Schema:
     category: str
     attributes: tuple[Attribute, ...]
     parent: str | None = None
+
+    @property
+    def slots(self) -> tuple[Attribute, ...]:
+        """The picture slots of the category's products, in their order."""
+        return tuple(one for one in self.attributes if one.type == "image")
 
 
 class Schemas(dict[str, Schema]):
@@ -143,6 +155,11 @@ def schema_for(schemas: Mapping[str, Schema], category: str | None) -> Schema | 
     return Schemas(schemas).resolve(category)
 
 
+def slot_names(schemas: Mapping[str, Schema]) -> tuple[str, ...]:
+    """Give the names of all categories' picture slots, each once, in the order they are met."""
+    return tuple(dict.fromkeys(one.name for schema in schemas.values() for one in schema.slots))
+
+
 def _ancestry(
     category: str, own: Mapping[str, tuple[Section, str | None, dict[str, Attribute]]]
 ) -> list[str]:
@@ -190,6 +207,8 @@ def _read_attribute(attributes: Section, name: str) -> Attribute:
     kind = section.text("type", "string")
     if kind not in _TYPES:
         section.fail(f"“{kind}” is no type{suggestion(kind, _TYPES)}", "type")
+    if kind == "image":
+        _check_slot(section, name)
     values: dict[str, Value] = {}
     for part in section.parts("values"):
         value = _read_value(section, part)
@@ -207,6 +226,15 @@ def _read_attribute(attributes: Section, name: str) -> Attribute:
         description=section.text("description", ""),
         max_chars=section.whole("max_chars", least=1),
     )
+
+
+def _check_slot(section: Section, name: str) -> None:
+    """Refuse what a picture slot cannot have; a field's name never begins with `_`."""
+    if name.startswith("_") or "@" in name:
+        section.fail(f"“{name}” cannot be a picture slot's name; choose another")
+    for setting in _OF_TEXT:
+        if setting in section.names():
+            section.fail(f"“{setting}” does not fit “{name}”, which is a picture slot", setting)
 
 
 def _read_value(section: Section, part: Section | str) -> Value:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from waremill.calls.request import canonical, configured, request_hash
-from waremill.domain import Chat, Item, Model, Price, Usage
+from waremill.domain import ImageRequest, Item, Model, Price, Request, Usage
 from waremill.pipeline import BoundStep
 from waremill.store.history import Past
 
@@ -108,12 +108,12 @@ class Estimate:
 
 def prompts(
     steps: Sequence[BoundStep], items: Sequence[Item], params: Mapping[str, Any]
-) -> dict[str, list[Chat]]:
+) -> dict[str, list[Request]]:
     """Render the sample's first requests by step; equal requests (per product) count once.
 
     Fields of earlier steps are not known yet, so their texts are missing from later prompts.
     """
-    found: dict[str, dict[bytes, Chat]] = {step.name: {} for step in steps if step.preview}
+    found: dict[str, dict[bytes, Request]] = {step.name: {} for step in steps if step.preview}
     for item in items:
         for step in steps:
             if step.preview is None:
@@ -126,7 +126,7 @@ def prompts(
     return {name: list(by_body.values()) for name, by_body in found.items()}
 
 
-def hashes(requests: Sequence[Chat], identity: str, model: Model) -> list[bytes]:
+def hashes(requests: Sequence[Request], identity: str, model: Model) -> list[bytes]:
     """Give the hashes that calling a model with these requests would look up.
 
     A fallback's answers are not looked for, so an estimate is too high rather than too low.
@@ -134,8 +134,10 @@ def hashes(requests: Sequence[Chat], identity: str, model: Model) -> list[bytes]
     return [request_hash(identity, canonical(configured(one, model))) for one in requests]
 
 
-def text_of(request: Chat) -> str:
+def text_of(request: Request) -> str:
     """Give all text of a request, as a tokenizer counts it."""
+    if isinstance(request, ImageRequest):
+        return f"{request.prompt}\n{request.negative}"
     parts: list[str] = []
     for message in request.messages:
         content = message.content
@@ -151,7 +153,7 @@ def text_of(request: Chat) -> str:
 def estimate_step(
     step: BoundStep,
     model: ModelFacts,
-    requests: Sequence[Chat],
+    requests: Sequence[Request],
     answered: int,
     scale: float,
     past: Past | None,
@@ -160,7 +162,7 @@ def estimate_step(
     number of items each sampled item stands for.
     """
     size = len(requests)
-    every = size * scale * (past.asks if past else 1.0)
+    every = size * scale * (past.asks if past else step.calls)
     new = every * max(size - answered, 0) / max(size, 1)
     read = mean_range([model.count(text_of(request)) for request in requests])
     written = _reply(model, requests, past)
@@ -174,7 +176,7 @@ def estimate_step(
     )  # fmt: skip
 
 
-def _reply(model: ModelFacts, requests: Sequence[Chat], past: Past | None) -> Range:
+def _reply(model: ModelFacts, requests: Sequence[Request], past: Past | None) -> Range:
     """Say how many tokens one reply takes, thinking included."""
     if past is not None:
         spread = math.sqrt(max(past.output_squared - past.output**2, 0.0))

@@ -20,12 +20,10 @@ from waremill.store import items as store_items
 from waremill.store import pipelines as store_pipelines
 from waremill.store import runs as store_runs
 from waremill.store.database import Database
+from waremill.store.items import ITEMS_AT_ONCE
 from waremill.store.products import Catalog, chosen
 from waremill.store.runs import Run
 from waremill.store.tables import dumps, products
-
-ITEMS_AT_ONCE = 5000
-"""Items written in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +82,19 @@ async def plan_run(database: Database, order: Order) -> Run:
     run, aims = await database.write(_open_run, order, numbers[:size], len(numbers))
     for start in range(size, len(numbers), size):
         await database.write(_plan_more, run, order, aims, numbers[start : start + size])
-    return await database.write(_planned, run.id)
+    await _link_findings(database, run)
+    return await database.write(store_runs.planned, run.id)
 
 
-def _planned(conn: Connection, run_id: int) -> Run:
-    store_items.link_findings(conn, run_id)
-    return store_runs.planned(conn, run_id)
+async def _link_findings(database: Database, run: Run) -> None:
+    """Let linked items be found by their findings; they are read before each transaction."""
+    for source in await database.read(store_items.linked_runs, run.id):
+        after = None
+        while rows := await database.read(
+            store_items.linked_findings, run.id, source, after, ITEMS_AT_ONCE
+        ):
+            await database.write(store_items.link_findings, run, rows)
+            after = rows[-1]
 
 
 def _numbers(conn: Connection, choice: Choice) -> array[int]:

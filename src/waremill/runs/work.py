@@ -19,10 +19,11 @@ from typing import Any
 import orjson
 
 from waremill.calls.caller import Caller, Sender
-from waremill.domain import Answer, Chat, Finding, Item
+from waremill.domain import Answer, Finding, Item, Request, Signature
 from waremill.errors import Conflict, ProviderError, UserError
 from waremill.pipeline import BoundStep, Context
 from waremill.runs.decide import Fail, Pause, Retry, Review, decide
+from waremill.runs.files import RunFiles
 from waremill.runs.likeness import Likeness
 from waremill.runs.stop import StopRules
 from waremill.store import items as store_items
@@ -108,6 +109,7 @@ class Worker:
         journal: Journal,
         caller: Caller,
         steps: Sequence[BoundStep],
+        files: RunFiles,
         limits: WorkLimits,
     ) -> None:
         self._database = database
@@ -115,6 +117,7 @@ class Worker:
         self._journal = journal
         self.caller = caller
         self._steps = steps
+        self._files = files
         self._limits = limits
         self._likeness = Likeness(database, journal, run.id)
         self._traces: dict[int, Trace] = {}
@@ -132,6 +135,7 @@ class Worker:
             report=self._report,
             record=self._record,
             similar=self._similar,
+            files=files,
             params=run.plan.get("params", {}),
         )
 
@@ -219,7 +223,8 @@ class Worker:
             "items_per_second": self.tally.worked / seconds, "calls": spent.calls,
             "failed_calls": spent.failed, "input_tokens": spent.input,
             "cached_tokens": spent.cached, "output_tokens": spent.output, "paid": spent.paid,
-            "unpriced_calls": spent.unpriced,
+            "unpriced_calls": spent.unpriced, "made": self._files.made,
+            "found": self._files.found,
         }  # fmt: skip
 
     async def _work_item(self, item: Item) -> None:
@@ -332,7 +337,7 @@ class Worker:
 
     # What the context offers to steps.
 
-    async def _call(self, item: Item, request: Chat, model: str | None = None) -> Answer:
+    async def _call(self, item: Item, request: Request, model: str | None = None) -> Answer:
         trace = self._traces[item.id]
         if item.take:
             request = replace(request, take=item.take)
@@ -370,10 +375,10 @@ class Worker:
         await self._journal.put("recordings", [row])
         return value
 
-    async def _similar(self, item: Item, name: str, text: str) -> Sequence[tuple[str, float]]:
+    async def _similar(self, item: Item, name: str, made: Signature) -> Sequence[tuple[str, float]]:
         trace = self._traces[item.id]
         request = trace.requests.get(name, trace.request)
-        return await self._likeness.similar(item, name, text, request)
+        return await self._likeness.similar(item, name, made, request)
 
 
 @contextmanager

@@ -6,7 +6,15 @@ connection, and it never lets a key into a message, a `repr` or a file.
 
 from __future__ import annotations
 
-from waremill.settings.load import Limits, Server, Settings, load_settings
+from waremill.settings.load import (
+    Limits,
+    Pictures,
+    Server,
+    Settings,
+    Source,
+    load_settings,
+    weights_place,
+)
 from waremill.settings.models import VARIABLES, VENDORS
 from waremill.settings.table import SETTINGS, Setting
 from waremill.settings.workspace import find_workspace, workspace_files
@@ -16,10 +24,13 @@ __all__ = [
     "VARIABLES",
     "VENDORS",
     "Limits",
+    "Pictures",
     "Server",
     "Setting",
     "Settings",
+    "Source",
     "find_workspace",
     "load_settings",
+    "weights_place",
     "workspace_files",
 ]

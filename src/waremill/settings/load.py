@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from waremill.domain import Model, Price
 from waremill.errors import ConfigError, Where
@@ -43,12 +45,40 @@ class Server:
     """How `waremill serve` is reached and what it may reach.
 
     `hosts` are the names a request may be sent to, besides the address that is served; `https`
-    says that browsers reach it through a proxy that speaks it.
+    says that browsers reach it through a proxy that speaks it. `trusted_proxies` may say, in
+    `proxy_header`, whom a request comes from.
     """
 
     hosts: tuple[str, ...] = ()
     https: bool = False
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     allow_private_webhooks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Where pictures are kept and looked for, and how many are worked on at once.
+
+    `storage` is a folder or a URL; `folders` are those besides the workspace that products may
+    name pictures of.
+    """
+
+    storage: str
+    folders: tuple[Path, ...] = ()
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A database that may be imported from by its name.
+
+    `url` is an SQLAlchemy URL with a table or a query; None where the `variable` that should hold
+    it is not set.
+    """
+
+    url: str | None = field(repr=False)
+    variable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +100,8 @@ class Settings:
     prices: Mapping[str, Price]
     limits: Limits
     server: Server
+    sources: Mapping[str, Source]
+    pictures: Pictures
     database: str = field(repr=False)
     models_folder: Path | None
     hub: str | None
@@ -126,6 +158,10 @@ def load_settings(
         if "price" in table:
             place = ("models", alias, "price")
             table["price"] = _price(document, place, table["price"], (currency, per_usd))
+        if "workflow" in table:
+            table["workflow"] = _workflow(
+                document, ("models", alias, "workflow"), table["workflow"]
+            )
         models[alias], missing[alias] = build_model(alias, table, prices, variables)
     _check_fallbacks(document, models)
     return Settings(
@@ -137,6 +173,8 @@ def load_settings(
         prices=prices,
         limits=Limits(**document.values("limits")),
         server=Server(**document.values("server")),
+        sources=_sources(document, variables),
+        pictures=_pictures(document),
         database=_database(document, variables),
         models_folder=_folder(variables.get("WAREMILL_MODELS")),
         hub=variables.get("HF_ENDPOINT"),
@@ -144,6 +182,18 @@ def load_settings(
         _missing=missing,
         _environment=variables,
     )
+
+
+def weights_place(folder: Path | str | None = None) -> tuple[Path | None, str | None]:
+    """Give the models folder and the hub's address as set, also outside a workspace.
+
+    `folder` is where to look for a workspace, whose `.env` counts too.
+    """
+    variables: Mapping[str, str] = os.environ
+    with suppress(ConfigError):
+        root = find_workspace(Path.cwd() if folder is None else Path(folder))
+        variables = {**read_environment_file(root / ".env"), **os.environ}
+    return _folder(variables.get("WAREMILL_MODELS") or None), variables.get("HF_ENDPOINT") or None
 
 
 def _money(document: Document, top: Mapping[str, Any]) -> tuple[str, float]:
@@ -197,6 +247,16 @@ def _model_tables(document: Document) -> dict[str, dict[str, Any]]:
     return tables
 
 
+def _workflow(document: Document, place: tuple[str, ...], name: str) -> str:
+    """Give the text of the workflow a model names."""
+    text = workspace_files(document.root).get(name)
+    if text is None:
+        document.fail(
+            place, f"there is no file “{name}” in the workspace; workflows lie in workflows/"
+        )
+    return text
+
+
 def _check_fallbacks(document: Document, models: Mapping[str, Model]) -> None:
     for alias, model in models.items():
         place = ("models", alias, "fallback")
@@ -211,6 +271,31 @@ def _check_fallbacks(document: Document, models: Mapping[str, Model]) -> None:
             if name in models and name not in seen:
                 seen.add(name)
                 waiting.extend(models[name].fallback)
+
+
+def _sources(document: Document, environment: Mapping[str, str]) -> dict[str, Source]:
+    """Read the databases that may be imported from; an SQLite file is the workspace's."""
+    found = {}
+    for name in document.table("sources"):
+        given = document.values("sources", name, pattern=("sources", "NAME"))
+        if len(given) != 1:
+            document.fail(("sources", name), f"“sources.{name}” needs one of url and url_env")
+        variable = given.get("url_env")
+        url = given.get("url") if variable is None else environment.get(variable)
+        match = None if url is None else re.match(r"(sqlite(?:\+\w+)?:///)(?=[^/?])", url)
+        if url is not None and match is not None:
+            url = f"{match[1]}{document.root}/{url[match.end() :]}"
+        found[name] = Source(url, variable)
+    return found
+
+
+def _pictures(document: Document) -> Pictures:
+    given = document.values("pictures")
+    storage = given.get("storage", ".waremill/files")
+    if "://" not in storage:
+        storage = str(document.root / Path(storage).expanduser())
+    folders = (document.root / Path(one).expanduser() for one in given.get("folders", ()))
+    return Pictures(storage, tuple(folders), given.get("threads", os.cpu_count() or 1))
 
 
 def _folder(text: str | None) -> Path | None:

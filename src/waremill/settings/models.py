@@ -23,11 +23,16 @@ VENDORS: Mapping[str, tuple[str, ...]] = {
     "vertex": ("VERTEX_ACCESS_TOKEN",),
     "azure": ("AZURE_OPENAI_API_KEY",),
     "deepseek": ("DEEPSEEK_API_KEY",),
+    "openai-images": ("OPENAI_API_KEY",),
     "ollama": (),
     "vllm": (),
     "llamacpp": (),
     "local": (),
     "langchain": (),
+    "automatic1111": (),
+    "forge": (),
+    "comfyui": (),
+    "diffusers": (),
 }
 """The variables each vendor's key is looked for in, first found wins. A vendor that a provider adds
 and that is not listed here has none: its models name theirs in `api_key_env`."""
@@ -57,7 +62,10 @@ def build_model(
     prices: Mapping[str, Price],
     environment: Mapping[str, str],
 ) -> tuple[Model, tuple[str, ...]]:
-    """Make a model from its checked settings; also name the variables it lacks."""
+    """Make a model from its checked settings; also name the variables it lacks.
+
+    `workflow` is the file's text here, no longer its name.
+    """
     use = table["use"]
     urls: tuple[str, ...] = table.get("base_url", ())
     chosen = table.get("api_key_env")
@@ -69,7 +77,7 @@ def build_model(
     expected = () if near else chosen or (() if keys else defaults[:1])
     absent = [name for name in expected if name not in environment]
     headers, absent_headers = _fill_headers(table.get("headers", {}), environment)
-    simple = ("rpm", "tpm", "concurrency", "timeout", "fallback", "structured")
+    simple = ("rpm", "tpm", "concurrency", "timeout", "fallback", "structured", "workflow")
     model = Model(
         alias=alias,
         use=use,
@@ -78,7 +86,10 @@ def build_model(
         headers=headers,
         proxy=table.get("proxy") or _proxy_for(use, urls, environment),
         price=table.get("price") or prices.get(use),
-        options={name: table[name] for name in _OPTIONS if name in table},
+        options={
+            **table.get("options", {}),
+            **{name: table[name] for name in _OPTIONS if name in table},
+        },
         **{name: table[name] for name in simple if name in table},
     )
     return model, (*absent, *absent_headers)

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,7 +26,9 @@ _CURRENCIES = """
     SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED
     VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG
 """
+_ENDLESS = (math.inf, -math.inf)
 _STRUCTURED = ("auto", "schema", "tool", "object", "text")
+_PROXY_HEADERS = ("x-forwarded-for", "forwarded")
 
 
 def _text(value: Any) -> str:
@@ -54,6 +57,18 @@ def _hosts(value: Any) -> tuple[str, ...]:
         if not re.fullmatch(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", host):
             raise ValueError("must hold host names such as shop.example or shop.example:8750")
     return hosts
+
+
+def _networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        found = tuple(ip_network(one) for one in _texts(value))
+    except ValueError:
+        raise ValueError(
+            "must hold addresses or networks such as 127.0.0.1 or 10.0.0.0/8"
+        ) from None
+    if any(network.prefixlen == 0 for network in found):
+        raise ValueError("must not hold every address there is: anybody could then pose as another")
+    return found
 
 
 def _number(
@@ -140,6 +155,21 @@ def _check_url(url: str) -> None:
         raise ValueError("must not hold a key or password; name the key's variable in api_key_env")
 
 
+def _source_url(value: Any) -> str:
+    # The URL is not repeated in messages: it may hold what must stay secret.
+    url = _text(value)
+    if not re.match(r"[A-Za-z][A-Za-z0-9_]*(?:\+[A-Za-z0-9_]+)?://", url):
+        raise ValueError("must be a database URL such as sqlite:///shop.db?table=products")
+    if re.match(r"[^:]+://[^/?@]*:[^/?]*@", url) or re.search(r"[?&]\w*passw", url, re.IGNORECASE):
+        raise ValueError("must not hold a password; put the URL into a variable, named in url_env")
+    return url
+
+
+def _variable(value: Any) -> str:
+    (name,) = _key_names(_text(value))
+    return name
+
+
 def _key_names(value: Any) -> tuple[str, ...]:
     names = _texts(value)
     for name in names:
@@ -165,6 +195,21 @@ def _headers(value: Any) -> dict[str, str]:
     for name, content in value.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[\r\n]", content):
             raise ValueError("holds a name or text that cannot be sent as an HTTP header")
+    return dict(value)
+
+
+def _options(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError('must be a table such as {quality = "high"}')
+    waiting = list(value.values())
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict | list):
+            waiting += one.values() if isinstance(one, dict) else one
+        elif not isinstance(one, str | bool | int | float) or one in _ENDLESS or one != one:
+            raise ValueError(
+                "must hold texts, numbers, true or false, and lists and tables of them"
+            )
     return dict(value)
 
 
@@ -220,8 +265,37 @@ SETTINGS: Mapping[str, Setting] = {
     "server.https": Setting(
         _truth, "Whether browsers reach the server over https, through a proxy.", "false"
     ),
+    "server.trusted_proxies": Setting(
+        _networks,
+        "Addresses or networks of the proxies whose word on who calls is taken, as 10.0.0.0/8.",
+        "none",
+    ),
+    "server.proxy_header": Setting(
+        _choice(*_PROXY_HEADERS),
+        f"The header in which they name the caller: {' or '.join(_PROXY_HEADERS)}.",
+        _PROXY_HEADERS[0],
+    ),
     "server.allow_private_webhooks": Setting(
         _truth, "Whether webhooks may go to private and loopback addresses.", "false"
+    ),
+    "sources.NAME.url": Setting(
+        _source_url,
+        "A database that admins may import from over REST, with ?table=NAME or ?query=SELECT ….",
+        "in url_env",
+    ),
+    "sources.NAME.url_env": Setting(
+        _variable, "The variable that holds the URL, where it has a password.", "none"
+    ),
+    "pictures.storage": Setting(
+        _text,
+        "Where pictures are kept: a folder, or a URL such as s3://bucket/folder.",
+        ".waremill/files",
+    ),
+    "pictures.folders": Setting(
+        _texts, "Folders besides the workspace whose pictures products may name.", "none"
+    ),
+    "pictures.threads": Setting(
+        _whole(1), "Pictures worked on at once by one process.", "the machine's cores"
     ),
     "prices.USE": Setting(
         _price_table, "Price of a model by its `use`, for all aliases; as `price` below.", "known"
@@ -259,6 +333,12 @@ SETTINGS: Mapping[str, Setting] = {
     "models.ALIAS.seed": Setting(_whole(), "Seed, where the vendor knows one.", "none"),
     "models.ALIAS.stop": Setting(_stops, "Texts that end a reply.", "none"),
     "models.ALIAS.effort": Setting(_text, "Reasoning effort, such as low or high.", "the model's"),
+    "models.ALIAS.workflow": Setting(
+        _text, "The workspace's file with a ComfyUI workflow: workflows/scene.json.", "none"
+    ),
+    "models.ALIAS.options": Setting(
+        _options, "Settings handed to a model of pictures as they are, by its own names.", "none"
+    ),
 }
 """Every setting of `waremill.toml`. The reference is generated from it; ALIAS and USE stand for
 names the user picks."""

@@ -1,27 +1,39 @@
-"""Built-in steps: one file each, found by its name.
+"""Built-in steps: one file each, found by its name; and every operation on pictures.
 
-A step's file has `make(step, kit) -> BoundStep`. Steps know templates and checks; they must not
-know runs, the database or a provider: the context brings those.
+A step's file has `make(step, kit) -> BoundStep`. An operation of `images/` is a step without a file
+of its own, made by `steps/pictures`. Steps know templates, checks and images; they must not know
+runs, the database or a provider: the context brings those.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from waremill.checks import Rules
 from waremill.errors import ConfigError, Where
+from waremill.images import operations
 from waremill.pipeline import BoundStep, StepSettings
 from waremill.rules import Schema
+
+NO_IMAGES = "the step “{kind}” needs the extra “images”: pip install 'waremill[images]'"
+
+
+def no_weights(name: str) -> Path:
+    """Raise ConfigError: nobody said where models' files are."""
+    raise ConfigError(f"there is nowhere to find the weights “{name}”")
 
 
 @dataclass(frozen=True, slots=True)
 class Kit:
     """What steps are built from: the workspace's files, its rules, the model to use by default.
 
-    `asks` is how often one product is asked at most, the first time included.
+    `asks` is how often one product is asked at most, the first time included. For pictures:
+    `weights` gives a model's file, `threads` is how many one operation may use, `fonts` are folders
+    with fonts.
     """
 
     files: Mapping[str, str]
@@ -29,17 +41,33 @@ class Kit:
     schemas: Mapping[str, Schema]
     model: str = "default"
     asks: int = 3
+    weights: Callable[[str], Path] = no_weights
+    threads: int = 1
+    fonts: tuple[Path, ...] = ()
 
 
 def kinds() -> tuple[str, ...]:
     """List the steps a pipeline may name."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+    own = (module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+    return tuple(sorted({*own, *operation_names()}))
+
+
+def operation_names() -> tuple[str, ...]:
+    """List the operations on pictures by their files' names, without loading any."""
+    return tuple(module.name for module in pkgutil.iter_modules(operations.__path__))
 
 
 def make(step: StepSettings, kit: Kit) -> BoundStep:
     """Build a step; raise a UserError with file and line when it cannot work."""
     if step.kind not in kinds():
         raise ConfigError(f"there is no step “{step.kind}”", Where(step.file, line=step.line))
-    module = importlib.import_module(f"{__name__}.{step.kind}")
+    own = step.kind not in operation_names()
+    try:
+        module = importlib.import_module(f"{__name__}.{step.kind if own else 'pictures.operating'}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("waremill"):
+            raise
+        where = Where(step.file, line=step.line)
+        raise ConfigError(NO_IMAGES.format(kind=step.kind), where) from error
     built: BoundStep = module.make(step, kit)
     return built

@@ -1,6 +1,16 @@
 """The `check` step: rules over all fields made so far, and run-wide near-duplicates.
 
-- check: [near-duplicates, language]
+    - check: [near-duplicates, language]
+
+With `image` it is the picture of a field that is checked:
+
+    - check: {image: main_image, before: photo, product: cutout, preset: amazon-main,
+              rules: [resolution, background-purity, fill, product-unchanged]}
+
+`before` is the picture it was made from and `product` a cut-out of that one, which says where the
+product is; `mask` is a cut-out of the checked picture itself. A `preset` sets the limits a
+marketplace has; any limit can be set by its name. The heat map of `product-unchanged` becomes the
+field `IMAGE_heat_map`.
 """
 
 from __future__ import annotations
@@ -22,6 +32,10 @@ SHORTEST = 40
 
 def make(step: StepSettings, kit: Kit) -> BoundStep:
     """Build the step from its list of rules."""
+    if "image" in step.settings:
+        from waremill.steps.pictures import checking
+
+        return checking.make(step, kit)
     wanted = tuple(step.settings.get("rules", ()))
     known = (*checks.names(), NEAR_DUPLICATES)
     for name in wanted:
@@ -52,6 +66,6 @@ async def _near_duplicates(item: Item, ctx: Context) -> list[Finding]:
         text = " ".join(map(str, value)) if isinstance(value, list) else value
         if not isinstance(text, str) or len(text) < SHORTEST:
             continue
-        for key, likeness in await ctx.similar(item, name, text):
+        for key, likeness in await ctx.similar(item, name, near_duplicates.signed(text)):
             findings.append(near_duplicates.finding(name, key, likeness))
     return findings

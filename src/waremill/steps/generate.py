@@ -3,7 +3,8 @@
     - generate: {template: selling-points, per: target, model: writer, when: "category != 'Sample'"}
 
 A reply that breaks the contract or fails a check is asked again with the findings. What still
-fails after the last ask is kept with its findings, for a person to look at.
+fails after the last ask is kept with its findings, for a person to look at. Inputs that are
+pictures are shown to the model; a template whose output is a picture is drawn (`pictures/drawing`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Any
 
 from waremill import checks
 from waremill.checks import Draft
-from waremill.domain import Chat, Finding, Item, Target, category_of
+from waremill.domain import Chat, Finding, Image, Item, Target, category_of
 from waremill.errors import ConfigError, Refused, Where
 from waremill.pipeline import BoundStep, Context, StepSettings
 from waremill.rules.channel import FieldRule
 from waremill.rules.document import suggestion
 from waremill.steps import Kit
+from waremill.steps.pictures import drawing
+from waremill.steps.pictures.inputs import shown
 from waremill.templates import Extras, Prompt, Template, load_template, render_prompt
 from waremill.templates.lint import NO_KNOWLEDGE
 from waremill.templates.values import write_value
@@ -31,14 +34,13 @@ _NO_LIMITS: Mapping[str, FieldRule] = {}
 def make(step: StepSettings, kit: Kit) -> BoundStep:
     """Build the step: load its template, refuse settings it does not know."""
     where = Where(step.file or None, line=step.line)
-    for key in step.settings:
-        if key != "template":
-            raise ConfigError(
-                f"generate has no setting “{key}”{suggestion(key, ('template',))}", where
-            )
     if not isinstance(step.settings.get("template"), str):
         raise ConfigError("generate needs a template", where)
     template = load_template(kit.files, step.settings["template"])
+    known = ("template", "samples") if template.picture else ("template",)
+    for key in step.settings:
+        if key not in known:
+            raise ConfigError(f"generate has no setting “{key}”{suggestion(key, known)}", where)
     if template.retrieval is not None:
         raise ConfigError(NO_KNOWLEDGE, Where(template.file, line=template.retrieval.line))
     if step.per != "target" and template.uses_target:
@@ -54,6 +56,8 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
                 f"{suggestion(name, checks.names())}",
                 where,
             )
+    if template.picture is not None:
+        return drawing.make(step, kit, template)
     generation = Generation(template, step, kit)
     return BoundStep(
         step.name, step.kind, step.per, generation.generate,
@@ -83,12 +87,13 @@ class Generation:
         """Make the template's fields for one item."""
         values, target = self._view(item)
         extras = self._extras(item, values, target)
+        pictures = await shown(item, ctx, self._template.pictures)
         best: tuple[tuple[bool, int], dict[str, Any], list[Finding]] | None = None
         for ask in range(self._kit.asks):
             prompt = self._render(values, target, ctx.params, extras)
             if prompt.skipped:
                 return {}
-            answer = await ctx.call(item, _chat(prompt), self._model)
+            answer = await ctx.call(item, _chat(prompt, pictures), self._model)
             if answer.response.outcome == "refused":
                 reason = f"the model declined: {answer.response.text[:200] or 'no reason given'}"
                 if best is None:
@@ -179,5 +184,11 @@ class Generation:
         return fields, checks.run_checks(self._template.checks, draft, self._kit.rules)
 
 
-def _chat(prompt: Prompt) -> Chat:
-    return Chat(prompt.messages, prompt.contract.max_tokens, prompt.contract.schema)
+def _chat(prompt: Prompt, pictures: tuple[Image, ...] = ()) -> Chat:
+    messages = prompt.messages
+    if pictures:  # beside the product, in the first thing the user says
+        place = next(i for i, one in enumerate(messages) if one.role == "user")
+        text = str(messages[place].content)
+        said = replace(messages[place], content=(text, *pictures))
+        messages = (*messages[:place], said, *messages[place + 1 :])
+    return Chat(messages, prompt.contract.max_tokens, prompt.contract.schema)

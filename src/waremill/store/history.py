@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Float, cast, func, select
 
-from waremill.store.tables import answers, calls, runs
+from waremill.store.tables import answers, calls, derivations, runs
 
 RECENT = 20_000
 """Calls looked back at; older ones say little about today's model."""
@@ -52,6 +52,18 @@ def past_calls(conn: Connection, pipeline: str, step: str, model: str) -> Past |
         int(number), float(output), float(squared), float(latency),
         number / max(asked, 1), float(cached or 0) / max(float(total or 0), 1.0),
     )  # fmt: skip
+
+
+def derivation_seconds(conn: Connection) -> dict[str, float]:
+    """Give how many seconds making one took lately, by operation, while others were made beside."""
+    recent = (
+        select(derivations.c.what, derivations.c.seconds)
+        .order_by(derivations.c.created_at.desc())
+        .limit(RECENT)
+        .subquery()
+    )
+    query = select(recent.c.what, func.avg(recent.c.seconds)).group_by(recent.c.what)
+    return {what: float(seconds) for what, seconds in conn.execute(query)}
 
 
 def item_seconds(conn: Connection, run_id: int) -> dict[int, float]:

@@ -6,7 +6,7 @@ An item is linked instead of planned anew when its fingerprint and versions were
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
     text,
     true,
+    tuple_,
     type_coerce,
     update,
 )
@@ -26,7 +27,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from waremill.domain import Item, Product, Target
 from waremill.errors import Conflict
-from waremill.store.runs import Run
+from waremill.store.bulk import BulkInsert
+from waremill.store.runs import Run, add_planned, get_run
 from waremill.store.tables import (
     AnyRow,
     dumps,
@@ -35,6 +37,12 @@ from waremill.store.tables import (
     product_versions,
     products,
     runs,
+)
+
+ITEMS_AT_ONCE = 5_000
+"""Most items of one write transaction."""
+_FINDINGS = BulkInsert(
+    findings, ("run_id", "rule", "item_id", "field"), ("run_id", "rule", "item_id", "field")
 )
 
 
@@ -96,14 +104,14 @@ def insert_items(
     return int(written.rowcount)
 
 
-def link_findings(conn: Connection, run_id: int) -> None:
-    """Let a planned run's linked items be found by the findings of the items they take over."""
+def linked_runs(conn: Connection, run_id: int) -> list[int]:
+    """Give the runs whose items a planned run's linked items take over."""
     worked = select(items.c.id).where(items.c.run_id == run_id).limit(1)
     if not any(
         conn.execute(worked.where(other)).first()
         for other in (items.c.state < "pending", items.c.state > "pending")
     ):
-        return
+        return []
     own, source = items.alias("own"), items.alias("source")
     linked = (
         select(source.c.run_id)
@@ -111,13 +119,38 @@ def link_findings(conn: Connection, run_id: int) -> None:
         .where(own.c.run_id == run_id)
         .distinct()
     )
+    return sorted(conn.execute(linked).scalars())
+
+
+Linked: TypeAlias = tuple[str, int, str, int]
+"""A finding that a linked item takes over: its rule, its item, its field, and the linked item."""
+
+
+def linked_findings(
+    conn: Connection, run_id: int, source_run: int, after: Linked | None, size: int
+) -> list[Linked]:
+    """Give the next findings of another run that a run's linked items take over, in order."""
+    own = items.alias("own")
+    place = tuple_(findings.c.rule, findings.c.item_id, findings.c.field)
     query = (
-        select(literal(run_id), findings.c.rule, own.c.id, findings.c.field)
+        select(findings.c.rule, findings.c.item_id, findings.c.field, own.c.id)
         .join(own, (own.c.source_id == findings.c.item_id) & (own.c.run_id == run_id))
-        .where(findings.c.run_id.in_(list(conn.execute(linked).scalars())))
+        .where(findings.c.run_id == source_run)
+        .order_by(findings.c.rule, findings.c.item_id, findings.c.field)
+        .limit(size)
     )
-    columns = (findings.c.run_id, findings.c.rule, findings.c.item_id, findings.c.field)
-    conn.execute(insert(findings).from_select(columns, query))
+    if after is not None:
+        query = query.where(place > tuple_(*(literal(one) for one in after[:3])))
+    return [tuple(row) for row in conn.execute(query)]
+
+
+def link_findings(conn: Connection, run: Run, rows: Sequence[Linked]) -> None:
+    """Let a run's linked items be found by the findings they take over; again changes nothing.
+
+    Raises Conflict when the run is not planned any more.
+    """
+    add_planned(conn, run, 0)
+    _FINDINGS.run(conn, [(run.id, rule, own, field) for rule, _, field, own in rows])
 
 
 def _listed(conn: Connection, numbers: Sequence[int]) -> Any:
@@ -165,10 +198,11 @@ def _values(targets: Sequence[tuple[str, int]]) -> Any:
     return first.union_all(*rest).subquery("aims") if rest else first.subquery("aims")
 
 
-def revive_failed(conn: Connection, run: Run) -> int:
-    """Set a run's failed items back to pending and the run to paused; give how many.
+def revive_run(conn: Connection, run: Run) -> tuple[Run, int]:
+    """Set a run to paused, so that its failed items can be set back; give it, and how many failed.
 
-    Raises Conflict for a cancelled run, or one that changed hands since it was read.
+    Whoever worked it cannot write any more. Raises Conflict for a cancelled run, or one that
+    changed hands since it was read.
     """
     if run.state == "cancelled":
         raise Conflict(f"run {run.name} is cancelled, which is for good; start a new run")
@@ -180,8 +214,13 @@ def revive_failed(conn: Connection, run: Run) -> int:
         .values(state="paused", epoch=run.epoch + 1, owner=None)
     )
     if changed.rowcount != 1:
-        raise Conflict(f"run {run.name} was taken over by another worker")
-    return retry_failed(conn, run.id)
+        raise _taken_over(run)
+    failed = select(func.count()).where(items.c.run_id == run.id, items.c.state == "failed")
+    return get_run(conn, run.id), int(conn.execute(failed).scalar_one())
+
+
+def _taken_over(run: Run) -> Conflict:
+    return Conflict(f"run {run.name} was taken over by another worker")
 
 
 def pending_page(conn: Connection, run: Run, after: int, size: int) -> list[Item]:
@@ -237,11 +276,23 @@ def count_states(conn: Connection, run_id: int) -> dict[str, int]:
     return {state: int(n) for state, n in conn.execute(query.group_by(items.c.state))}
 
 
-def retry_failed(conn: Connection, run_id: int) -> int:
-    """Set failed items back to pending; give how many."""
+def retry_some(conn: Connection, run: Run, size: int = ITEMS_AT_ONCE) -> int:
+    """Set the next failed items of a run back to pending; give how many, 0 when none is left.
+
+    Raises Conflict when the run changed hands since it was read: its worker would never see them.
+    """
+    held = (runs.c.id == run.id) & (runs.c.epoch == run.epoch)
+    if conn.execute(update(runs).where(held).values(epoch=run.epoch)).rowcount != 1:
+        raise _taken_over(run)
+    some = (
+        select(items.c.id)
+        .where(items.c.run_id == run.id, items.c.state == "failed")
+        .order_by(items.c.id)
+        .limit(size)
+    )
     changed = conn.execute(
         update(items)
-        .where(items.c.run_id == run_id, items.c.state == "failed")
+        .where(items.c.id.in_(some.scalar_subquery()))
         .values(state="pending", error=None, findings=0)
     )
     return int(changed.rowcount)

@@ -20,12 +20,14 @@ from waremill.domain import Finding
 from waremill.errors import Conflict
 from waremill.store.bulk import BulkInsert, BulkUpdate
 from waremill.store.database import Database
+from waremill.store.ledger import add_calls
 from waremill.store.runs import Run, clock
 from waremill.store.tables import (
     answers,
     bands,
     calls,
     current,
+    derivations,
     dumps,
     findings,
     items,
@@ -33,7 +35,6 @@ from waremill.store.tables import (
     results,
     runs,
     signatures,
-    spend,
 )
 
 HASHES_A_QUERY = 500
@@ -54,6 +55,7 @@ class Writes:
     results: list[Record] = field(default_factory=list)
     findings: list[Record] = field(default_factory=list)
     recordings: list[Record] = field(default_factory=list)
+    derivations: list[Record] = field(default_factory=list)
     signatures: list[Record] = field(default_factory=list)
     bands: list[Record] = field(default_factory=list)
 
@@ -167,7 +169,7 @@ def _commit(conn: Connection, run: Run, digests: list[bytes], rows: Writes) -> d
         if rows.results:
             _insert_results(conn, rows.results)
         if rows.calls:
-            add_spend(conn, rows.calls)
+            add_calls(conn, rows.calls)
     return _find(conn, digests)
 
 
@@ -203,6 +205,7 @@ _STATEMENTS: Mapping[str, tuple[BulkInsert | BulkUpdate, _Getter]] = {
         findings, "run_id rule item_id field", ("run_id", "rule", "item_id", "field")
     ),
     "recordings": _insert(recordings, "item_id name value", ("item_id", "name")),
+    "derivations": _insert(derivations, "hash what value seconds created_at", ("hash",)),
     # A retried item's text takes the place of its old one. Bands of the old one may stay: they only
     # propose candidates, and signatures decide.
     "signatures": _insert(
@@ -222,14 +225,6 @@ _CURRENT = BulkInsert(
     "replace",
 )
 _FOUND = tuple(_ANSWER.split())
-_SUMMED_BY = ("run_id", "model", "target", "day")
-_ANSWERED = frozenset(("complete", "truncated", "refused"))
-_TOKENS = ("input", "cached", "output", "reasoning")
-_SUMMED = ("calls", "failed", "unpriced", *_TOKENS, "paid", "list_cost")
-
-_SPEND = BulkInsert(spend, (*_SUMMED_BY, *_SUMMED), _SUMMED_BY, "add")
-_DAY = 86_400
-"""Seconds; days begin at midnight UTC."""
 
 
 def _find(conn: Connection, digests: list[bytes]) -> dict[bytes, Record]:
@@ -266,24 +261,6 @@ def _insert_results(conn: Connection, rows: list[Record]) -> None:
     _RESULTS.run(conn, made)
     # One order, so that two writers never wait for each other.
     _CURRENT.run(conn, [(*key, latest[key]) for key in sorted(latest)])
-
-
-def add_spend(conn: Connection, rows: Iterable[Record]) -> None:
-    """Add calls to the ledger's sums by run, model, target and day (UTC)."""
-    groups: dict[tuple[int, str, str, int], list[Record]] = {}
-    for row in rows:
-        key = (row["run_id"], row["model"], row["target"], int(row["started_at"] // _DAY))
-        groups.setdefault(key, []).append(row)
-    made = []
-    for key in sorted(groups):  # one order, so that two writers never wait for each other
-        own = groups[key]
-        whole = [row["paid"] for row in own if row["outcome"] in _ANSWERED]
-        day = time.strftime("%Y-%m-%d", time.gmtime(key[3] * _DAY))
-        tokens = (sum(map(itemgetter(name), own)) for name in _TOKENS)
-        money = (sum(row[name] or 0 for row in own) for name in ("paid", "list_cost"))
-        counts = (len(own), len(own) - len(whole), whole.count(None))
-        made.append((*key[:3], day, *counts, *tokens, *money))
-    _SPEND.run(conn, made)
 
 
 def allocate(conn: Connection, table: Table, count: int) -> Iterable[int]:

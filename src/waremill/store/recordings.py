@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -26,6 +27,8 @@ NEWEST = 100
 """Texts looked at for each band; a band that more share is a phrase of the shop's own."""
 MOST = 50
 """Texts compared with one."""
+_PICTURE = "picture "
+"""What the names of brought pictures begin with, as steps record them."""
 
 
 def find(conn: Connection, item_id: int, name: str) -> str | None:
@@ -34,6 +37,16 @@ def find(conn: Connection, item_id: int, name: str) -> str | None:
         select(recordings.c.value).where(recordings.c.item_id == item_id, recordings.c.name == name)
     ).scalar()
     return found
+
+
+def pictures(conn: Connection, item_id: int) -> dict[str, str]:
+    """Give the pictures that were brought in for an item: path or address to stored reference."""
+    query = select(recordings.c.name, recordings.c.value).where(
+        recordings.c.item_id == item_id, recordings.c.name.startswith(_PICTURE, autoescape=True)
+    )
+    return {
+        name.removeprefix(_PICTURE): orjson.loads(value) for name, value in conn.execute(query)
+    }  # fmt: skip
 
 
 def neighbours(

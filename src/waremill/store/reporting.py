@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, case, func, literal, select
 
+from waremill.store.ledger import ANSWERED
 from waremill.store.tables import (
     calls,
     items,
+    outcomes,
     product_versions,
     products,
     results,
@@ -157,7 +159,6 @@ def by_target(conn: Connection, run_id: int, targets: Sequence[str]) -> list[dic
     """
     summed: dict[str, Any] = {
         "items": literal(1), "paid": items.c.paid, "list_cost": items.c.list_cost,
-        "latency": items.c.latency,
         "linked": case((items.c.source_id.is_not(None), 1), else_=0),
     }  # fmt: skip
     columns = [
@@ -177,23 +178,24 @@ def by_target(conn: Connection, run_id: int, targets: Sequence[str]) -> list[dic
 
 
 def by_model(conn: Connection, run_id: int) -> list[dict[str, Any]]:
-    """Sum a run's calls by model and outcome: attempts, tokens, paid, list cost, seconds."""
+    """Give a run's calls by model and outcome: attempts, tokens, paid, list cost, mean seconds.
+
+    `priced` have a list cost, and of `charge_known` it is known what was paid.
+    """
     query = (
-        select(
-            calls.c.model, calls.c.outcome, func.count().label("calls"),
-            func.sum(calls.c.input).label("input"), func.sum(calls.c.cached).label("cached"),
-            func.sum(calls.c.output).label("output"),
-            func.sum(calls.c.reasoning).label("reasoning"), func.sum(calls.c.paid).label("paid"),
-            func.sum(calls.c.list_cost).label("list_cost"),
-            func.count(calls.c.list_cost).label("priced"),
-            func.count(calls.c.paid).label("charge_known"),
-            func.avg(calls.c.latency).label("latency"),
-        )
-        .where(calls.c.run_id == run_id)
-        .group_by(calls.c.model, calls.c.outcome)
-        .order_by(calls.c.model, calls.c.outcome)
-    )  # fmt: skip
-    return [_plain(dict(row)) for row in conn.execute(query).mappings()]
+        select(outcomes)
+        .where(outcomes.c.run_id == run_id)
+        .order_by(outcomes.c.model, outcomes.c.outcome)
+    )
+    return [
+        {
+            "model": row.model, "outcome": row.outcome, "calls": row.calls, "input": row.input,
+            "cached": row.cached, "output": row.output, "reasoning": row.reasoning,
+            "paid": row.paid, "list_cost": row.list_cost, "priced": row.priced,
+            "charge_known": row.charged, "latency": row.seconds / row.calls,
+        }
+        for row in conn.execute(query)
+    ]  # fmt: skip
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,15 +210,9 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def latencies(conn: Connection, run_id: int) -> list[float]:
     """Give the latencies of a run's complete replies, sorted, in seconds."""
-    done = (calls.c.run_id == run_id, calls.c.outcome.in_(("complete", "truncated", "refused")))
-    number = conn.execute(select(func.count()).select_from(calls).where(*done)).scalar_one()
+    done = (calls.c.run_id == run_id, calls.c.outcome.in_(ANSWERED))
+    number = sum(one["calls"] for one in by_model(conn, run_id) if one["outcome"] in ANSWERED)
     query = select(calls.c.latency).where(*done)
     if number > LATENCIES:
         query = query.where(calls.c.id % (number // LATENCIES + 1) == 0)
     return sorted(conn.execute(query).scalars())
-
-
-def count_products(conn: Connection, run_id: int) -> int:
-    """Count the different products (or groups) of a run's items."""
-    query = select(func.count(items.c.product_id.distinct())).where(items.c.run_id == run_id)
-    return int(conn.execute(query).scalar_one())

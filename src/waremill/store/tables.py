@@ -6,11 +6,12 @@
     answers · calls · rates                         what was paid
     reviews · leases · lots ─ lot_items · marks     what a person or an approved rule said
     recordings · signatures · bands                 what a replay needs, what near-duplicates need
-    findings · spend                                derived: what is filtered by and added up
+    findings · spend · outcomes                     derived: what is filtered by and added up
     selections · versions                           what people named or drafted
 
-Who may do what, and what they did, is in `tables_people`. `current`, `findings` and `spend` are
-derived; all else is appended or moves forward; an edit or a regeneration is a new result.
+Who may do what, and what they did, is in `tables_people`. `current`, `findings`, `spend` and
+`outcomes` are derived; all else is appended or moves forward; an edit or a regeneration is a new
+result.
 """
 
 from __future__ import annotations
@@ -281,6 +282,19 @@ recordings = Table(
     Column("value", Text, nullable=False),
 )
 
+derivations = Table(
+    "derivations",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("what", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_derivations_created_at", "created_at"),
+)
+"""What we made of stored files ourselves, by the hash of the operation, its settings and inputs;
+`value` is JSON, with references to what was made; `seconds` is how long that took."""
+
 signatures = Table(
     "signatures",
     metadata,
@@ -347,6 +361,27 @@ spend = Table(
     sqlite_with_rowid=False,
 )
 """The ledger's sums; `day` is UTC, written YYYY-MM-DD; `target` is the item's."""
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("run_id", Id, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("calls", Integer, nullable=False),
+    Column("priced", Integer, nullable=False),
+    Column("charged", Integer, nullable=False),
+    Column("input", BigInteger, nullable=False),
+    Column("cached", BigInteger, nullable=False),
+    Column("output", BigInteger, nullable=False),
+    Column("reasoning", BigInteger, nullable=False),
+    Column("paid", BigInteger, nullable=False),
+    Column("list_cost", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The ledger's sums by how calls ended. Of `calls`, `priced` have a list cost, and of `charged` it
+is known what was paid; `seconds` is their latency together."""
 
 leases = Table(
     "leases",

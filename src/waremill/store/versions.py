@@ -1,6 +1,7 @@
 """Versions of a workspace's files: drafts, what was approved, rejected or replaced.
 
 A version's text is in `documents`, by its hash. Which one is on disk is for the caller to see to.
+Who decides by what is there what to add locks the path first: two at once then follow one another.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from waremill.errors import NotFound
 from waremill.store.owners import claim_new
@@ -18,6 +19,8 @@ from waremill.store.tables import AnyRow, documents, versions
 from waremill.store.tables_people import owners, users
 
 VersionState: TypeAlias = Literal["draft", "approved", "rejected", "replaced"]
+_PATHS_LOCK = 1_986_359_924
+"""The first number of PostgreSQL's advisory locks on paths; the second is the path's hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,15 @@ class FileVersion:
 def text_hash(text: str) -> str:
     """Give the hash a text is stored under."""
     return file_hashes({"": text})[""]
+
+
+def lock_path(conn: Connection, path: str) -> None:
+    """Let nobody else change a path's versions until this write transaction ends.
+
+    On SQLite nobody else writes meanwhile in any case.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(_PATHS_LOCK, func.hashtext(path))))
 
 
 def add_version(

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from waremill.domain import Finding, Message, Target
+from waremill.domain import Finding, Message, Target, is_missing
 from waremill.errors import TemplateError, Where
 from waremill.rules.channel import FieldRule
 from waremill.rules.matching import fold
@@ -83,6 +83,36 @@ def render_query(
     return " ".join(text.split())
 
 
+def render_picture_prompt(
+    template: Template,
+    values: Mapping[str, Any],
+    target: Target | None,
+    params: Mapping[str, Any],
+) -> str:
+    """Render the prompt of a picture; see `Template.picture_prompt`."""
+    _needs_target(template, target)
+    variables = _variables(values, target, params)
+    lines, missing = input_lines(template.inputs, values)
+    if missing:
+        raise _lacks(missing)
+    asked = [*_texts(template.instructions, variables), *_texts(template.requirements, variables)]
+    return "\n".join([*asked, *lines])
+
+
+def _needs_target(template: Template, target: Target | None) -> None:
+    if target is None and template.uses_target:
+        raise TemplateError(
+            f"`{template.name}` reads the target (language, market or channel); give it a target "
+            "instead of running it once per product",
+            Where(file=template.file),
+        )
+
+
+def _lacks(missing: Sequence[str]) -> TemplateError:
+    names = ", ".join(f"`{name}`" for name in missing)
+    return TemplateError(f"this product has no {names}, which the template requires")
+
+
 def render_prompt(
     template: Template,
     values: Mapping[str, Any],
@@ -92,12 +122,7 @@ def render_prompt(
     extras: Extras,
 ) -> Prompt:
     """Render a prompt; see `Template.render`."""
-    if target is None and template.uses_target:
-        raise TemplateError(
-            f"`{template.name}` reads the target (language, market or channel); give it a target "
-            "instead of running it once per product",
-            Where(file=template.file),
-        )
+    _needs_target(template, target)
     plan = template.plan(values, target, present)
     contract = plan.contract
     if not contract.fields:
@@ -150,12 +175,11 @@ def _product(
 ) -> str:
     lines, missing = input_lines(template.inputs, values, translated)
     if missing:
-        names = ", ".join(f"`{name}`" for name in missing)
-        raise TemplateError(f"this product has no {names}, which the template requires")
-    if not lines:
+        raise _lacks(missing)
+    if not lines and not any(not is_missing(values.get(name)) for name in template.pictures):
         names = ", ".join(f"`{one.name}`" for one in template.inputs)
         raise TemplateError(f"this product has none of the template's inputs ({names})")
-    return "<product>\n" + "\n".join(lines) + "\n</product>"
+    return "<product>\n" + "\n".join(lines) + "\n</product>" if lines else ""
 
 
 def input_lines(
@@ -172,6 +196,10 @@ def input_lines(
     missing: list[str] = []
     for one in inputs:
         value = values.get(one.name)
+        if one.picture:
+            if one.required and is_missing(value):
+                missing.append(one.name)
+            continue
         if translated and one.translate:
             value = translate_entries(value, translated)
         if type(value) is str:

@@ -215,6 +215,8 @@ class _Linter:
                 self.problems.warning(f"example {number} has none of the inputs", line, file)
 
     def _outputs(self) -> None:
+        if self.template.picture is not None:
+            return
         for one in self.template.fields.values():
             if one.type == "string" and not one.max_chars and not one.choices:
                 if self.template.schema_output is None:

@@ -163,6 +163,7 @@ class Loader:
             few_shot=few_shot,
             schema_output=output.schema,
             own_fields=output.fields,
+            picture=output.picture,
         )
 
     def version(self) -> str:
@@ -237,7 +238,7 @@ class Loader:
                 f"`{name}` takes settings: `{{label: …, required: true}}`", settings.line
             )
             return None
-        known = ("label", "required", "max_chars", "translate")
+        known = ("label", "required", "max_chars", "translate", "picture")
         typed.allow(settings, known, f"setting of the input `{name}`", problems)
         label = typed.text(settings.get("label"), "`label`", problems) or name
         return Input(
@@ -246,6 +247,7 @@ class Loader:
             required=typed.flag(settings.get("required"), "`required`", problems, False),
             max_chars=typed.whole(settings.get("max_chars"), "`max_chars`", problems, least=2),
             translate=typed.flag(settings.get("translate"), "`translate`", problems, False),
+            picture=typed.flag(settings.get("picture"), "`picture`", problems, False),
         )
 
     def parts(self, node: Node | None, section: str) -> tuple[Part, ...]:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from waremill.rules.schema import Schema, Value
+from waremill.rules.schema import Schema, Value, slot_names
 from waremill.templates import typed
 from waremill.templates.contract import RATIONALE
 from waremill.templates.document import Node, Problems, did_you_mean
 from waremill.templates.fields import Field, FieldType, parse_number
-from waremill.templates.template import SchemaOutput
+from waremill.templates.template import PictureOutput, SchemaOutput
 
 _TYPES = ("string", "number", "integer", "boolean", "array", "object")
 _SETTINGS = (
@@ -19,6 +19,10 @@ _SETTINGS = (
     "write", "required",
 )  # fmt: skip
 _SCHEMA_SETTINGS = ("from", "category", "by", "only", "without", "write")
+PICTURE = "picture"
+_PICTURE_SETTINGS = (
+    "type", "description", "width", "height", "negative", "steps", "guidance",
+)  # fmt: skip
 _WRITES = ("fill", "replace")
 _FITTING = {
     "max_chars": ("string", "array"), "min": ("number", "integer", "array"),
@@ -29,10 +33,13 @@ _FITTING = {
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the section says: fields written there, and the schema's where it takes one."""
+    """What the section says: fields written there, the schema's where it takes one, or that what
+    is made is a picture.
+    """
 
     fields: tuple[Field, ...]
     schema: SchemaOutput | None = None
+    picture: PictureOutput | None = None
 
 
 def takes_schema(node: Node | None) -> bool:
@@ -64,10 +71,45 @@ def read_output(
     elif "from" in own and isinstance(own["from"].value, str) and own["from"].value not in _TYPES:
         problems.error("`from` of an output can only be `schema`", own["from"].line)
         return None
+    pictures = [name for name, part in own.items() if _is_picture(part)]
+    if pictures:
+        return _picture_output(node, own, pictures[0], problems)
     fields = [_field(name, part, problems) for name, part in own.items()]
     if schema is None and not fields:
         return None
     return Output(tuple(fields), schema)
+
+
+def _is_picture(node: Node) -> bool:
+    kind = node.get("type")
+    return node.value == PICTURE or (kind is not None and kind.value == PICTURE)
+
+
+def _picture_output(
+    node: Node, own: Mapping[str, Node], name: str, problems: Problems
+) -> Output | None:
+    """Read the output of a template that asks for a picture; it asks for nothing beside it."""
+    if len(own) > 1 or takes_schema(node):
+        problems.error(
+            f"`{name}` is a picture, which is all a template can ask for at once; give the other "
+            "fields a template of their own",
+            own[name].line,
+        )
+        return None
+    part = own[name]
+    if not isinstance(part.value, dict):  # `scene: picture`
+        part = Node({"type": part}, part.line, part.text_line)
+    typed.allow(part, _PICTURE_SETTINGS, f"setting of `{name}`", problems)
+    picture = PictureOutput(
+        name,
+        width=typed.whole(part.get("width"), "`width`", problems, 64) or 1024,
+        height=typed.whole(part.get("height"), "`height`", problems, 64) or 1024,
+        negative=typed.text(part.get("negative"), "`negative`", problems) or "",
+        steps=typed.whole(part.get("steps"), "`steps`", problems),
+        guidance=typed.number(part.get("guidance"), "`guidance`", problems),
+    )
+    description = typed.text(part.get("description"), "`description`", problems) or ""
+    return Output((Field(name, description=description.strip()),), picture=picture)
 
 
 def _schema_output(node: Node, schemas: Mapping[str, Schema], problems: Problems) -> SchemaOutput:
@@ -86,6 +128,9 @@ def _schema_output(node: Node, schemas: Mapping[str, Schema], problems: Problems
                 node.value["category"].line,
             )
     named = {one.name for schema in schemas.values() for one in schema.attributes}
+    slots = set(slot_names(schemas)) - {
+        one.name for schema in schemas.values() for one in schema.attributes if one.type != "image"
+    }
     chosen: dict[str, tuple[str, ...]] = {}
     for setting in ("only", "without"):
         part = node.get(setting)
@@ -93,6 +138,9 @@ def _schema_output(node: Node, schemas: Mapping[str, Schema], problems: Problems
         for name in chosen[setting]:
             if named and name not in named and part is not None:
                 message = f"no schema has the attribute `{name}`{did_you_mean(name, named)}"
+                problems.error(message, part.line)
+            elif setting == "only" and name in slots and part is not None:
+                message = f"`{name}` is a picture slot, which no text model is asked for"
                 problems.error(message, part.line)
     write = typed.choice(node.get("write"), "`write`", _WRITES, problems) or "replace"
     return SchemaOutput(

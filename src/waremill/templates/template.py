@@ -38,7 +38,8 @@ _MOST_KEPT = 2_000
 class Input:
     """One attribute that goes into the prompt: its name, what it is called there (`label`), whether
     a product without it fails, after how many characters it is cut, and whether entries that are
-    terms of the glossary are shown in the target's language (`translate`).
+    terms of the glossary are shown in the target's language (`translate`). A `picture` is not
+    written into the prompt but shown to the model beside it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Input:
     required: bool = False
     max_chars: int | None = None
     translate: bool = False
+    picture: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,26 @@ class Retrieval:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureOutput:
+    """`output: {scene: {type: picture, …}}`: what is made is a picture, of this size in pixels.
+
+    `negative` says what must not be in it; `steps` and `guidance` are for models that have them.
+    """
+
+    name: str
+    width: int = 1024
+    height: int = 1024
+    negative: str = ""
+    steps: int | None = None
+    guidance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SchemaOutput:
     """`output: {from: schema}`: the fields are the attributes of the product's category.
 
     `category` fixes the category; `attribute` names the product's own. `only` and `without` choose
-    among the attributes.
+    among the attributes. Picture slots are never among them: a text model makes no picture.
     """
 
     schemas: Mapping[str, Schema]
@@ -105,7 +122,9 @@ class SchemaOutput:
         return tuple(
             field_from(attribute, self.write)
             for attribute in schema.attributes
-            if attribute.name not in self.without and (not self.only or attribute.name in self.only)
+            if attribute.type != "image"
+            and attribute.name not in self.without
+            and (not self.only or attribute.name in self.only)
         )
 
 
@@ -234,6 +253,7 @@ class Template:
     few_shot: Examples | None = None
     schema_output: SchemaOutput | None = None
     own_fields: tuple[Field, ...] = ()
+    picture: PictureOutput | None = None
     _kept: Kept = field(default_factory=Kept, repr=False, compare=False)
 
     @property
@@ -251,6 +271,11 @@ class Template:
             return None
         one = self.few_shot
         return {"from": one.source, "top": one.top, "by": one.by, "count": len(one.all)}
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The inputs that are pictures, shown to the model beside the prompt."""
+        return tuple(one.name for one in self.inputs if one.picture)
 
     @cached_property
     def fills(self) -> bool:
@@ -356,3 +381,17 @@ class Template:
         from waremill.templates.layout import render_prompt
 
         return render_prompt(self, values, target, params or _EMPTY, present, extras)
+
+    def picture_prompt(
+        self,
+        values: Mapping[str, Any],
+        target: Target | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Render the text a model makes a picture from: what is asked, required, and the inputs.
+
+        Raises TemplateError where a required input is missing, or a target is needed and not given.
+        """
+        from waremill.templates.layout import render_picture_prompt
+
+        return render_picture_prompt(self, values, target, params or _EMPTY)

@@ -47,6 +47,7 @@ def create_app(workspace: Workspace, *, host: str = "127.0.0.1", port: int = 875
     security.install(
         app, workspace, hosts=security.allowed_hosts(host, port, settings.hosts),
         secure=settings.https, open_paths=(*operations.OPEN_PATHS, *pages.open_paths()),
+        proxies=security.Proxies(settings.trusted_proxies, settings.proxy_header),
     )  # fmt: skip
     pages.install(app, workspace)
     operations.watch(app)

@@ -1,4 +1,4 @@
-"""Fetch and verify the files of embedded models.
+"""Fetch and verify the files of embedded models, of text and of pictures.
 
 A registry names each model's upstream file and its sha256; `resolve` gives a file of exactly that
 content, from the first source that has it: the models folder, the Hugging Face hub, ModelScope, the
@@ -15,12 +15,13 @@ from __future__ import annotations
 from waremill.weights.download import Progress
 from waremill.weights.fetching import default_folder, present, resolve
 from waremill.weights.hubs import HUGGING_FACE, MODELSCOPE
-from waremill.weights.registry import REGISTRY, Parts, Weights, find
+from waremill.weights.registry import PICTURE_MODELS, REGISTRY, Parts, Weights, find
 from waremill.weights.stamps import sha256_of
 
 __all__ = [
     "HUGGING_FACE",
     "MODELSCOPE",
+    "PICTURE_MODELS",
     "REGISTRY",
     "Parts",
     "Progress",

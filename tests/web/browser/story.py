@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
-from tests.web.browser.looking import nameless, pale
+from tests.web.browser.looking import faint, landmarks, nameless, pale
 from tests.web.browser.watching import PATIENCE
 
 from waremill.web.strings import Language, translate, word
@@ -93,6 +93,8 @@ class Story:
         )  # fmt: skip
         self.faults += [f"{name}: no label: {one}" for one in nameless(self.page)]
         self.faults += [f"{name}: contrast {one}" for one in pale(self.page)]
+        self.faults += [f"{name}: icon {one}" for one in faint(self.page)]
+        self.faults += [f"{name}: landmarks: {one}" for one in landmarks(self.page)]
         self.faults += [
             f"{name}: {one}" for one in self.page.locator(".wm-problem").all_inner_texts()
         ]

@@ -100,8 +100,8 @@ def test_chosen_rows_are_accepted_unless_they_changed(page: Page, site: Site) ->
 def test_a_lot_is_accepted_by_its_sample_and_the_record_says_so(page: Page, site: Site) -> None:
     run = site.run(20, every=3)
     site.open(page, run, "?mode=lots")
-    page.get_by_label("Sure, per cent").fill("80")
-    page.get_by_label("At most bad, per cent").fill("20")
+    page.get_by_label("Confidence, %").fill("80")
+    page.get_by_label("Bad at most, %").fill("20")
     sentence = page.locator(".rv-sentence")
     expect(sentence).to_contain_text("Of the 20 items that match and wait, 5 are drawn at random")
     expect(sentence).to_contain_text("80 % sure that at most 20 % of the lot is bad")
@@ -127,8 +127,8 @@ def test_a_lot_is_accepted_by_its_sample_and_the_record_says_so(page: Page, site
 def test_a_bad_sample_rejects_the_lot_and_leaves_the_rest_in_review(page: Page, site: Site) -> None:
     run = site.run(20)
     site.open(page, run, "?mode=lots")
-    page.get_by_label("Sure, per cent").fill("80")
-    page.get_by_label("At most bad, per cent").fill("20")
+    page.get_by_label("Confidence, %").fill("80")
+    page.get_by_label("Bad at most, %").fill("20")
     expect(page.locator(".rv-sentence")).to_contain_text("5 are drawn")
     page.get_by_role("button", name="Draw the sample").press("Enter")
     judge(page, "g")

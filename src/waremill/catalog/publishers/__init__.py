@@ -17,6 +17,7 @@ from typing import Any
 
 from waremill.catalog.publishers.table import (
     Column,
+    PictureCell,
     Publisher,
     Table,
     TextOptions,
@@ -26,7 +27,16 @@ from waremill.catalog.publishers.table import (
 from waremill.catalog.publishers.whole_file import whole_file
 from waremill.errors import ConfigError, Where
 
-__all__ = ["Column", "TextOptions", "Written", "output_suffixes", "publish_rows", "publisher_for"]
+__all__ = [
+    "Column",
+    "PictureCell",
+    "TextOptions",
+    "Written",
+    "output_suffixes",
+    "publish_rows",
+    "publisher_for",
+    "whole_file",
+]
 
 
 def publish_rows(

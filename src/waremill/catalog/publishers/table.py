@@ -37,6 +37,20 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureCell:
+    """A picture written beside the file: its text is `path`, from the file's folder.
+
+    `thumbnail` is a small copy on disk for a format that shows pictures.
+    """
+
+    path: str
+    thumbnail: Path | None = None
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
 class TextOptions:
     """How csv and tsv files are written.
 

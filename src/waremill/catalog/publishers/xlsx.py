@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from waremill.catalog.publishers.picture_sheet import picture_cells, save_with_pictures
 from waremill.catalog.publishers.table import (
     Column,
     Table,
@@ -61,12 +62,39 @@ def write_xlsx(table: Table, path: Path) -> Written:
         )
     cells = _Cells(column_names([Column(_cut(c.name, 255)) for c in table.columns]))
     rows = iter(table.rows)
-    sample = [cells.convert(row) for row in itertools.islice(rows, _SAMPLE_ROWS)]
+    first = list(itertools.islice(rows, _SAMPLE_ROWS))
+    sample = [cells.convert(row) for row in first]
+    if any(any(picture_cells(row)) for row in first):
+        return _with_pictures(table, path, cells, (first, sample, rows))
     # A workbook needs a row for its header to be written: a blank one, which readers skip.
     blank = dict.fromkeys(cells.names)
     records = itertools.chain(sample or [blank], _watched(map(cells.convert, rows)))
     _save(records, path, _appearance(table, cells.names, sample))
     return Written(cells.rows, cells.notes())
+
+
+def _with_pictures(
+    table: Table,
+    path: Path,
+    cells: _Cells,
+    parts: tuple[list[Sequence[Any]], list[dict[str, Any]], Iterator[Sequence[Any]]],
+) -> Written:
+    """Write a sheet whose first rows hold pictures; `parts` are these, as records, and the rest."""
+    first, sample, rest = parts
+    known = zip(sample, map(picture_cells, first), strict=True)
+    more = ((cells.convert(row), picture_cells(row)) for row in rest)
+    columns = [
+        Column(name, column.kind) for name, column in zip(cells.names, table.columns, strict=True)
+    ]
+    look = {
+        "sheet_name": sheet_name(table.sheet),
+        "column_widths": {name: _width(name, sample) for name in cells.names},
+    }
+    left = save_with_pictures(path, columns, itertools.chain(known, more), look, _FILLS)
+    notes = cells.notes()
+    if left:
+        notes += (f"{left:,} more pictures are not shown in the sheet; their paths are",)
+    return Written(cells.rows, notes)
 
 
 class _Cells:

@@ -38,6 +38,8 @@ _WRITES: Final = re.compile(
     re.IGNORECASE,
 )
 _LITERAL: Final = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"")
+_CONNECT_SECONDS: Final = "15"
+"""How long a PostgreSQL server is waited for, unless the URL says."""
 _QUERY: Final = re.compile(r"[?&](query=)", re.IGNORECASE)
 
 
@@ -116,8 +118,10 @@ def parse_url(source: str) -> tuple[URL, str | None, str | None]:
 
 def _for_reading(url: URL, where: Where) -> URL:
     """Give the URL with our driver where none is named, and an SQLite file opened read-only."""
-    if url.drivername == "postgresql" or url.drivername == "postgres":
-        return url.set(drivername="postgresql+psycopg")
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername.startswith("postgresql+psycopg") and "connect_timeout" not in url.query:
+        return url.update_query_dict({"connect_timeout": _CONNECT_SECONDS})
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         path = Path(str(url.database))
         if not path.is_file():

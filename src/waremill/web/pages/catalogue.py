@@ -16,6 +16,7 @@ from waremill.web.pages.catalogue_import import ImportDialog
 from waremill.web.pages.completeness import Completeness
 from waremill.web.pages.frame import plain
 from waremill.web.pages.paging import Pager
+from waremill.web.pages.pictures import load_pictures
 from waremill.web.pages.product_drawer import ProductDrawer
 from waremill.web.pages.product_grid import ProductGrid
 from waremill.web.pages.selecting import OPERATORS, Clicked, condition, name_of
@@ -30,6 +31,7 @@ async def catalogue_page(
     view: View, catalog: str = "", where: str = "", key: str = "", tab: str = "products"
 ) -> None:
     """Draw a catalogue, or the place to drop a first file into."""
+    load_pictures()
     workspace = await view.workspace()
     known = await workspace.catalogs()
     with view.frame.beside:
@@ -120,7 +122,7 @@ class _CataloguePage:
             self.facets.props["role"] = "group"
             with ui.element("div").classes("wm-rows"):
                 self.grid = ProductGrid(
-                    view, self.key_column,
+                    view, self.catalog, self.key_column,
                     [one for one in self.columns if one != self.key_column],
                     on_open=self._open, on_sort=self._sort,
                 )  # fmt: skip
@@ -287,11 +289,12 @@ class _CataloguePage:
 
     async def _build(self) -> None:
         t = self.view.t
+        slots = await Browse(await self.view.workspace()).slot_names()
+        names = list(dict.fromkeys((*self.columns, *slots)))
 
         def draw() -> dialogs.Save:
-            column = ui.select(
-                list(self.columns), label=t("catalogue.column"), with_input=True
-            ).props("autofocus")
+            column = ui.select(names, label=t("catalogue.column"), with_input=True)
+            column.props("autofocus")
             operators = {one: t(f"catalogue.op_{one}") for one in OPERATORS}
             operator = ui.select(operators, value="is", label=t("catalogue.operator"))
             value = ui.input(t("catalogue.value"))

@@ -180,11 +180,11 @@ class ImportDialog:
         )
         plain("div", t("import.nothing_saved"), "wm-muted")
         for note in found.notes:
-            plain("div", note, "wm-muted")
+            plain("div", view.sentence(note), "wm-muted")
         if found.problems:
             plain("h2", t("import.problem_rows"))
             rows: list[tuple[tables.Cell, ...]] = [
-                (f"{one.row:,}", one.message) for one in found.problems[:PROBLEMS]
+                (f"{one.row:,}", view.sentence(one.message)) for one in found.problems[:PROBLEMS]
             ]
             tables.table(
                 ("#" + t("import.row"), t("import.problem")), rows, label=t("import.problem_rows")

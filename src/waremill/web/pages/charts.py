@@ -74,10 +74,11 @@ def stacked(names: Sequence[str], parts: Sequence[tuple[str, str, Sequence[int]]
 
 
 def bars(names: Sequence[str], values: Sequence[float], name: str) -> Options:
-    """Lay out upright bars, one a name."""
+    """Lay out upright bars, one a name; counts are never measured in parts of one."""
+    counts = all(isinstance(value, int) for value in values)
     return _plain(
         xAxis=_axis("category", data=list(names)),
-        yAxis=_axis("value"),
+        yAxis=_axis("value", **({"minInterval": 1} if counts else {})),
         series=[{"type": "bar", "data": list(values), "name": name,
                  "itemStyle": {"color": ACCENT}, "barMaxWidth": 26}],
     )  # fmt: skip

@@ -67,7 +67,8 @@ class Completeness:
             def attribute() -> None:
                 tables.button(line.attribute, lambda: self._pick(category, line.attribute))
 
-            need = t("catalogue.required") if line.required else ""
+            marks = (("required", line.required), ("slot", line.slot))
+            need = " · ".join(t(f"catalogue.{name}") for name, holds in marks if holds)
             return (
                 attribute, need,
                 lambda: tables.meter(share, label, over=line.required and share > 0),

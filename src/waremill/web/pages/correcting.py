@@ -10,19 +10,22 @@ import orjson
 from nicegui import ui
 
 from waremill.app.marking import TrialField
+from waremill.app.picture_cards import pictures_of
 from waremill.errors import ConfigError
 from waremill.web.pages import dialogs
 from waremill.web.pages.frame import plain
+from waremill.web.pages.pictures import TILE, image
 from waremill.web.pages.shell import View
+from waremill.web.pages.stage import Address
 
 MOST_SHOWN = 12
 """Values of a list that are all shown; of more, one types to find it."""
 
 
-async def correct(view: View, field: TrialField) -> tuple[bool, Any]:
+async def correct(view: View, field: TrialField, address: Address) -> tuple[bool, Any]:
     """Ask for a field's right value; give whether one was given, and the value.
 
-    None as a value says that the field is rightly empty.
+    None as a value says that the field is rightly empty. `address` gives where its pictures are.
     """
     found: list[Any] = []
     before = field.value
@@ -30,7 +33,10 @@ async def correct(view: View, field: TrialField) -> tuple[bool, Any]:
         before = field.mark.value
 
     def draw() -> dialogs.Save:
-        read = _draw(view, field, before)
+        if pictures_of(field.value):
+            read = _pictures(view, field, before, address)
+        else:
+            read = _draw(view, field, before)
         absent = ui.checkbox(view.t("mark.absent"), value=False)
 
         async def save() -> None:
@@ -42,6 +48,29 @@ async def correct(view: View, field: TrialField) -> tuple[bool, Any]:
     if await dialogs.ask(view, title, view.t("mark.save"), draw) and found:
         return True, found[-1]
     return False, None
+
+
+def _pictures(view: View, field: TrialField, before: Any, address: Address) -> Any:
+    """Draw a button a variant; without any, there is nothing to take in the picture's place."""
+    chosen = [before]
+    if not field.choices:
+        ui.label(view.t("pictures.no_variants")).classes("wm-muted")
+    with ui.element("div").classes("nr-choices"):
+        for number, one in enumerate(pictures_of(list(field.choices)), 1):
+            button = ui.element("button").classes("px-choice")
+            button.props["type"] = "submit"
+            button.props["aria-label"] = view.t("pictures.choice", number=number)
+            button.props["aria-pressed"] = "true" if str(one) == before else "false"
+            button.on("click", partial(chosen.__setitem__, 0, str(one)))
+            with button:
+                image(address(one, TILE), "", "px-small px-to-choose")
+
+    def read() -> Any:
+        if not field.choices:
+            raise ConfigError(view.t("pictures.no_variants"))
+        return chosen[0]
+
+    return read
 
 
 def _draw(view: View, field: TrialField, before: Any) -> Any:

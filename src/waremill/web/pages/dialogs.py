@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from nicegui import ui
 
 from waremill.errors import WaremillError
+from waremill.web.pages.frame import put_away
 from waremill.web.pages.shell import View
 
 Save = Callable[[], Awaitable[object]]
@@ -39,5 +40,5 @@ async def ask(view: View, title: str, action: str, draw: Callable[[], Save]) -> 
 
     form.on("submit.prevent", submit)
     answer = await dialog
-    dialog.delete()
+    put_away(dialog)
     return bool(answer)

@@ -14,9 +14,14 @@ from starlette.background import BackgroundTask
 from waremill.app.reporting import report_html
 from waremill.app.spending import By, as_csv, spending
 from waremill.errors import ConfigError, Forbidden, NotFound, WaremillError
+from waremill.report import content_policy
 from waremill.web.pages import serving
+from waremill.web.pages.shell import language_of
+from waremill.web.strings.sentences import say_error
 
 KINDS = ("xlsx", "csv", "tsv", "jsonl", "parquet")
+REPORT_POLICY = f"{content_policy()}; frame-ancestors 'none'"
+"""A report's own script filters its samples; no other may run."""
 SAFE = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
 
 
@@ -27,9 +32,9 @@ def install(app: FastAPI) -> None:
     app.get("/download/spend.csv", include_in_schema=False)(_spend)
 
 
-def _refused(error: WaremillError) -> Response:
+def _refused(request: Request, error: WaremillError) -> Response:
     status = 404 if isinstance(error, NotFound) else 403 if isinstance(error, Forbidden) else 422
-    return PlainTextResponse(str(error), status, headers=SAFE)
+    return PlainTextResponse(say_error(language_of(request), error), status, headers=SAFE)
 
 
 async def _report(request: Request, name: str) -> Response:
@@ -37,8 +42,9 @@ async def _report(request: Request, name: str) -> Response:
         workspace = await serving.acting(request)
         html = await report_html(workspace, await workspace.find_run(name))
     except WaremillError as error:
-        return _refused(error)
-    return Response(html, media_type="text/html; charset=utf-8", headers=SAFE)
+        return _refused(request, error)
+    headers = {**SAFE, "content-security-policy": REPORT_POLICY}
+    return Response(html, media_type="text/html; charset=utf-8", headers=headers)
 
 
 async def _items(request: Request, name: str, kind: str, accepted: bool = False) -> Response:
@@ -52,7 +58,7 @@ async def _items(request: Request, name: str, kind: str, accepted: bool = False)
         await workspace.export(run.name, path, accepted=accepted)
     except WaremillError as error:
         shutil.rmtree(folder)
-        return _refused(error)
+        return _refused(request, error)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -70,7 +76,7 @@ async def _spend(
         workspace = await serving.acting(request)
         found = await spending(workspace, by=by, since=since, until=until)
     except WaremillError as error:
-        return _refused(error)
+        return _refused(request, error)
     name = f"spend-by-{by}.csv"
     headers = {**SAFE, "content-disposition": f'attachment; filename="{name}"'}
     return Response(as_csv(found, by), media_type="text/csv; charset=utf-8", headers=headers)

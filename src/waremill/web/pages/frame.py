@@ -65,6 +65,7 @@ class Frame:
         """List a page's keys under `?`, and tell the browser which it is to send."""
         self.names.props["data-keys"] = "\n".join(key for key, _ in keys)
         self.keys.clear()
+        self.keys.classes(replace="wm-many" if len(keys) > _ONE_COLUMN else "")
         with self.keys:
             for key, label in keys:
                 _key_line(key, label)
@@ -96,12 +97,22 @@ def sentence(text: str) -> Element:
     return line
 
 
+def put_away(dialog: Element) -> None:
+    """Delete a dialog that was answered; there is none any more where the page was left."""
+    if not (dialog.is_deleted or dialog.client.is_deleted):
+        dialog.delete()
+
+
 def draw(view: View) -> Frame:
     """Draw the frame and give the places of it that a page fills."""
     # A route's page object serves everybody: this viewer gets a copy that speaks the language.
     client = ui.context.client
     client.page = copy(client.page)
     client.page.language = "zh-CN" if view.language == "zh" else "en-US"
+    # Quasar's page is a <main> around everything; the frame has its own around the content.
+    around = client.content.parent_slot.parent if client.content.parent_slot else None
+    if around is not None:
+        around.tag = "div"
     if view.csrf:
         ui.add_head_html(f'<meta name="waremill-csrf" content="{escape(view.csrf)}">')
     with ui.element("div").classes("wm-frame"):
@@ -110,10 +121,10 @@ def draw(view: View) -> Frame:
         _header(view)
         _navigation(view)
         with ui.element("main").classes("wm-main").props("id=wm-main tabindex=-1"):
-            problems = ui.element("div").classes("wm-problems")
             with ui.element("div").classes("wm-heading"):
                 heading = ui.label().classes("wm-h1").props("role=heading aria-level=1")
                 beside = ui.element("div").classes("wm-beside")
+            problems = ui.element("div").classes("wm-problems")
             main = ui.element("div").classes("wm-body")
     keys, names = _keys(view)
     return Frame(heading, beside, problems, main, keys, names, view.t("shell.close"))
@@ -163,14 +174,17 @@ def _navigation(view: View) -> None:
 def _keys(view: View) -> tuple[Element, Element]:
     dialog = ui.element("dialog").classes("wm-keys").props("id=wm-keys")
     with dialog:
-        plain("h2", view.t("shell.keys_here"), "wm-own")
-        here = ui.element("dl").classes("wm-own")
-        plain("h2", view.t("shell.keys_everywhere"))
-        with ui.element("dl"):
-            _key_line("g", view.t("shell.key_go"))
-            _key_line("/", view.t("shell.key_filter"))
-            _key_line("?", view.t("shell.key_help"))
-            _key_line("Escape", view.t("shell.key_close"))
+        with ui.element("div").classes("wm-keys-lists"):
+            with ui.element("div").classes("wm-own"):
+                plain("h2", view.t("shell.keys_here"))
+                here = ui.element("dl")
+            with ui.element("div"):
+                plain("h2", view.t("shell.keys_everywhere"))
+                with ui.element("dl"):
+                    _key_line("g", view.t("shell.key_go"))
+                    _key_line("/", view.t("shell.key_filter"))
+                    _key_line("?", view.t("shell.key_help"))
+                    _key_line("Escape", view.t("shell.key_close"))
         with ui.element("form").props("method=dialog"):
             plain("button", view.t("shell.close"), "wm-plain")
     names = ui.element("div").props("id=wm-key-names hidden")
@@ -178,11 +192,15 @@ def _keys(view: View) -> tuple[Element, Element]:
 
 
 def _key_line(key: str, label: str) -> None:
-    with ui.element("dt"):
-        for part in key.split("+") if len(key) > 1 else (key,):
-            plain("kbd", _SHORT.get(part, part))
-    with ui.element("dd"):
-        plain("span", label)
+    with ui.element("div"):
+        with ui.element("dt"):
+            for part in key.split("+") if len(key) > 1 else (key,):
+                plain("kbd", _SHORT.get(part, part))
+        with ui.element("dd"):
+            plain("span", label)
+
+
+_ONE_COLUMN = 16  # as many keys as still leave the list short enough to take in at once
 
 
 _SHORT = {

@@ -9,10 +9,13 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from waremill.app.history import Change, changes, revert_field, revert_run
+from waremill.app.picture_cards import pictures_of
+from waremill.domain import is_missing
 from waremill.errors import UserError
 from waremill.web.pages import tables
 from waremill.web.pages.frame import plain
 from waremill.web.pages.making import show_making
+from waremill.web.pages.pictures import item_pictures, load_pictures
 from waremill.web.pages.shell import View, console
 
 _TAGS = {"same": "span", "added": "ins", "removed": "del"}
@@ -23,6 +26,7 @@ async def history_page(
     view: View, catalog: str = "", key: str = "", run: str = "", target: str = "", field: str = ""
 ) -> None:
     """Draw one product's changes, newest first; and how a whole run is taken back."""
+    load_pictures()
     page = _HistoryPage(view)
     await page.draw(catalog, key, run, target, field)
 
@@ -109,7 +113,7 @@ class _HistoryPage:
                     plain("span", t("history.by", by=one.by))
                 if one.run:
                     tables.link(one.run, f"/runs/{one.run}")
-                version = (one.version or "")[:8]
+                version = (one.version or "")[:8] if one.template else ""
                 made = " · ".join(part for part in (one.template, version, one.model) if part)
                 plain("span", made, "wm-muted")
                 if one.result_id is not None:
@@ -123,16 +127,30 @@ class _HistoryPage:
                     tables.button(t("history.revert"), lambda: self._revert(one, result))
             if one.old is None and one.new is None:
                 plain("div", t("history.empty"), "wm-muted")
+            elif pictures_of(one.old) or pictures_of(one.new):
+                self._pictures(one)
             else:
                 with ui.element("div").classes("wm-difference"):
                     for operation, text in one.difference:
                         plain(_TAGS[operation], text)
 
+    def _pictures(self, one: Change) -> None:
+        """Draw the pictures a field had before and has since."""
+        key = (self.key.value or "").strip()
+        with ui.element("div").classes("px-row"):
+            for place, value in enumerate((one.old, one.new)):
+                if place and pictures_of(one.old):
+                    plain("span", "→", "wm-muted")
+                if pictures := pictures_of(value):
+                    item_pictures(self.view, one.run, one.item_id, key, pictures)
+                elif not is_missing(value):
+                    plain("span", tables.shown(value))
+
     async def _revert(self, one: Change, result: int) -> None:
         view, t = self.view, self.view.t
         question = t(
             "history.sure_revert", field=one.field, at=view.moment(one.at),
-            value=tables.shown(one.new, 200),
+            value=t("pictures.column") if pictures_of(one.new) else tables.shown(one.new, 200),
         )  # fmt: skip
         if await view.confirm(question, t("history.revert")):
             await revert_field(

@@ -6,7 +6,7 @@ from nicegui import ui
 
 from waremill.app.history import Making, made_how
 from waremill.web.pages import tables
-from waremill.web.pages.frame import plain
+from waremill.web.pages.frame import plain, put_away
 from waremill.web.pages.shell import View
 
 
@@ -21,7 +21,7 @@ async def show_making(view: View, result_id: int) -> None:
             ui.button(view.t("shell.close"), on_click=dialog.close).classes("wm-quiet").props(
                 "autofocus"
             )
-    dialog.on("hide", dialog.delete)
+    dialog.on("hide", lambda: put_away(dialog))
 
 
 def _draw(view: View, making: Making) -> None:
@@ -34,13 +34,15 @@ def _draw(view: View, making: Making) -> None:
         (t("history.run"), making.run),
         (t("history.step"), making.step),
         (t("history.template"), " ".join(part for part in template if part)),
+        (t("pictures.operation"), about.get("operation")),
         (t("run.model"), about.get("model")),
     ]
     tables.pairs([(name, value) for name, value in lines if value])
     if making.findings:
         plain("h2", t("items.findings"))
         for one in making.findings:
-            plain("div", f"{one.field} {one.rule}: {one.message}")
+            name = " · ".join(part for part in (one.field, view.rule(one.rule)) if part)
+            plain("div", t("shell.pair", name=name, value=view.finding(one)))
     if making.messages:
         plain("h2", t("history.prompt"))
         if not making.exact:
@@ -48,7 +50,7 @@ def _draw(view: View, making: Making) -> None:
         for message in making.messages:
             content = message.content
             texts = (content,) if isinstance(content, str) else content
-            plain("div", message.role, "wm-muted")
+            plain("div", view.word("speaker", message.role), "wm-muted")
             shown = "\n".join(one if isinstance(one, str) else "[…]" for one in texts)
             plain("pre", shown, "wm-message")
     for answer in making.answers:

@@ -19,6 +19,7 @@ from waremill.errors import WaremillError
 from waremill.web import pages
 from waremill.web.pages import serving
 from waremill.web.pages.charts import ACCENT
+from waremill.web.pages.shell import is_noted
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 STATIC_PATH = "/_waremill"
@@ -39,6 +40,7 @@ def mount(app: FastAPI, workspace: Workspace) -> None:
         import_module(f"{pages.__name__}.{module.name}")
     import_module(f"{pages.__name__}.downloads").install(app)
     import_module(f"{pages.__name__}.login").install(app)
+    import_module(f"{pages.__name__}.nowhere").install(console_app)
     # NiceGUI adds its middleware each time, which Starlette allows before the first request only.
     console_app.middleware_stack = None
     console_app.user_middleware.clear()
@@ -87,8 +89,9 @@ def _defaults() -> None:
 
 class _NoUserErrors(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave out what is the user's to fix: the page has said it already."""
-        return not (record.exc_info and isinstance(record.exc_info[1], WaremillError))
+        """Leave out what is the user's to fix, and bugs that are in the log already."""
+        error = record.exc_info[1] if record.exc_info else None
+        return error is None or not (isinstance(error, WaremillError) or is_noted(error))
 
 
 def _quiet_user_errors() -> None:

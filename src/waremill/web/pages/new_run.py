@@ -16,7 +16,9 @@ from waremill.web.pages.desk import load_style
 from waremill.web.pages.frame import plain
 from waremill.web.pages.new_run_steps import ContentStep, EstimateStep, ProductsStep
 from waremill.web.pages.ordering import NewRun
+from waremill.web.pages.pictures import load_pictures
 from waremill.web.pages.shell import View, console
+from waremill.web.pages.stage import bind_keys
 from waremill.web.pages.trial_step import TrialStep
 
 STEPS = ("what", "how", "estimate", "trial", "run")
@@ -33,6 +35,7 @@ async def new_run_page(
 ) -> None:
     """Draw the steps; `trial` opens a trial that is there already, to be marked and run."""
     load_style()
+    load_pictures()
     workspace = await view.workspace()
     workspace.actor.need_somewhere("reviewer" if trial else "operator", view.t("nav.new"))
     order = NewRun(catalog=catalog or None, where=where, pipeline=pipeline)
@@ -88,6 +91,7 @@ class _NewRunPage:
         ):  # fmt: skip
             view.key(key, name, partial(self._cards, work, by))
         view.key("u", "mark.key_undo", partial(self._cards, "undo"))
+        bind_keys(view)
         view.key("Ctrl+Enter", "new.key_start", self._start)
         await self.go(first)
 
@@ -139,16 +143,20 @@ class _NewRunPage:
 
     def _next(self, step: str) -> None:
         place = STEPS.index(step)
-        if place + 1 >= len(STEPS):
+        if isinstance(self.shown, RunStep):  # the last one has its own button beside it
+            with self.shown.actions:
+                self._back().move(target_index=0)
             return
         following = STEPS[place + 1]
         with ui.element("div").classes("nr-next"):
             if place:
-                ui.button(self.view.t("new.back"), on_click=lambda: self._by(-1)).classes(
-                    "wm-quiet"
-                )
+                self._back()
             words = self.view.t("new.next", step=self.view.t(f"new.{following}"))
             self.forward = ui.button(words, on_click=lambda: self._by(1))
+
+    def _back(self) -> ui.button:
+        button = ui.button(self.view.t("new.back"), on_click=lambda: self._by(-1))
+        return button.classes("wm-quiet")
 
     # The list of steps.
 
@@ -237,7 +245,7 @@ class RunStep:
         if not order.trial_done:
             box = ui.checkbox(view.t("new.without"), value=order.without)
             box.on_value_change(lambda event: self._without(bool(event.value)))
-        with ui.element("div").classes("nr-next"):
+        with ui.element("div").classes("nr-next") as self.actions:
             count = order.estimate.products if order.estimate is not None else None
             words = view.t("new.start_all") if count is None else view.t("new.start", count=count)
             self.button = ui.button(words, on_click=self.start)
@@ -287,7 +295,8 @@ class RunStep:
             write = view.nano if line["unit"] == "money" else view.duration
             text = write(value)
             if low is not None and high is not None:
-                text += f" ({write(max(low, 0))} – {write(high)})"
+                ends = view.t("new.range", low=write(max(low, 0)), high=write(high))
+                text = view.t("shell.noted", value=text, note=ends)
             found.append(text)
         return " · ".join(found)
 

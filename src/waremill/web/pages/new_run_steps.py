@@ -23,6 +23,7 @@ from waremill.web.pages.catalogue_import import ACCEPT
 from waremill.web.pages.desk import name_inner
 from waremill.web.pages.frame import plain
 from waremill.web.pages.ordering import NewRun
+from waremill.web.pages.picture_presets import plan_pictures
 from waremill.web.pages.shell import View
 
 WAIT_SECONDS = 0.4
@@ -149,7 +150,7 @@ class ProductsStep:
         browse = Browse(await view.workspace())
         where, total = order.where.strip() or None, 0
         try:
-            async for total in browse.counting(order.catalog, where):
+            async for total in browse.counting(order.catalog, where, targets=order.targets):
                 if self._count.is_deleted:
                     return
                 self._count.set_text(view.t("new.counting", count=total))
@@ -243,7 +244,7 @@ class ProductsStep:
             )
             plain("div", view.t("new.sheet_hint"), "wm-muted")
             for problem in found.problems[:5]:
-                plain("div", f"{problem.row:,}: {problem.message}", "ed-finding")
+                plain("div", f"{problem.row:,}: {view.sentence(problem.message)}", "ed-finding")
 
     def _offer(self) -> None:
         """Offer what may be said about the sheet."""
@@ -276,6 +277,10 @@ class ContentStep:
 
     async def draw(self) -> None:
         """Draw the choices; those of the pipeline follow what is picked."""
+        with ui.element("div").classes("nr-step") as self._place:
+            await self._draw()
+
+    async def _draw(self) -> None:
         view, order = self.view, self.order
         workspace = await view.workspace()
         files = await Editor(workspace).files()
@@ -287,6 +292,7 @@ class ContentStep:
                     names.setdefault(name, f"{name} · {view.word('kind', kind)}")
         if not names:
             ui.label(view.t("new.no_pipeline")).classes("wm-note")
+            ui.button(view.t("pictures.plan"), on_click=self._pictures).classes("wm-quiet")
             return
         fresh = order.pipeline not in names
         order.pipeline = next(iter(names)) if fresh else order.pipeline
@@ -302,6 +308,7 @@ class ContentStep:
             model = ui.select(models, value=order.model, label=view.t("new.model"))
             model.style("min-width: 260px")
             model.on_value_change(lambda event: self._set("model", event.value))
+            ui.button(view.t("pictures.plan"), on_click=self._pictures).classes("wm-quiet")
         self._problem = ui.element("div")
         self._own = ui.element("div").classes("nr-step")
         with ui.element("div").classes("nr-row"):
@@ -314,6 +321,17 @@ class ContentStep:
             asked = ui.checkbox(view.t("new.fresh"), value=order.fresh)
             asked.on_value_change(lambda event: self._set("fresh", bool(event.value)))
         await self._pipeline(fresh=fresh)
+
+    async def _pictures(self) -> None:
+        """Make a pipeline for pictures out of choices, and take it."""
+        with self._place:
+            name = await plan_pictures(self.view, self.order.catalog)
+        if name is not None:
+            self.order.pipeline = name
+            self.order.targets, self.order.params = [], {}
+            with self.view.steady(self._place):
+                await self._draw()
+            self._changed()
 
     def _set(self, name: str, value: Any) -> None:
         setattr(self.order, name, value)
@@ -453,7 +471,7 @@ class EstimateStep:
                 models = ", ".join(found.unpriced)
                 ui.label(view.t("new.unpriced", models=models)).classes("wm-warn")
             for note in found.notes:
-                ui.label(note).classes("wm-note")
+                ui.label(view.sentence(note)).classes("wm-note")
             headings = (
                 view.t("new.step"), view.t("new.model"), "#" + view.t("new.calls"),
                 "#" + view.t("new.answered"), "#" + view.t("new.tokens_in"),

@@ -69,7 +69,9 @@ class _PeoplePage:
 
     def _users(self, users: Sequence[User], teams: Sequence[Team], *, manages: bool) -> None:
         t = self.view.t
-        buttons = [(t("people.set_role"), lambda: self._set_role(users, teams))]
+        buttons = []
+        if users:
+            buttons.append((t("people.set_role"), lambda: self._set_role(users, teams)))
         if manages:
             buttons.append((t("people.add_user"), self._add_user))
         names = {team.id: team.name for team in teams}

@@ -11,11 +11,16 @@ from typing import Any
 
 from nicegui import ui
 
+from waremill.app.picture_cards import photos
 from waremill.domain import Product
 from waremill.web.pages import tables
-from waremill.web.pages.shell import View
+from waremill.web.pages.pictures import SMALL, of_product
+from waremill.web.pages.shell import SECONDS_TO_ASK, View
 
 MOST_COLUMNS = 60
+PICTURE_HEIGHT = 60
+"""Pixels of a row that shows a picture."""
+_NARROWEST, _WIDEST = 80, 260
 _LOCAL = {
     "zh": {"noRowsToShow": "没有商品", "loadingOoo": "加载中…"},
     "en": {"noRowsToShow": "No products"},
@@ -28,6 +33,7 @@ class ProductGrid:
     def __init__(
         self,
         view: View,
+        catalog: str,
         key_name: str,
         columns: Sequence[str],
         *,
@@ -36,17 +42,16 @@ class ProductGrid:
     ) -> None:
         self._columns = tuple(columns[:MOST_COLUMNS])
         self._keys: list[str] = []
+        self._fitted = self._pictured = False
+        self._view = view
+        self._catalog = catalog
+        self._key_name = key_name
         self._open = on_open
         self._sort = on_sort
-        definitions: list[dict[str, Any]] = [
-            {"field": "key", "headerName": key_name, "pinned": "left", "width": 130,
-             "cellClass": "wm-key-cell"},
-            *({"field": f"c{place}", "headerName": name, "width": _width(name)}
-              for place, name in enumerate(self._columns)),
-        ]  # fmt: skip
         self.grid = ui.aggrid(
             {
-                "columnDefs": definitions,
+                "columnDefs": self._definitions(()),
+                "components": {":picture": "(params) => waremillPictures.cell(params)"},
                 "rowData": [],
                 "defaultColDef": {
                     "sortable": True, "resizable": True, "suppressMovable": True,
@@ -64,26 +69,55 @@ class ProductGrid:
         self.grid.on("sortChanged", self._sorted, args=[])
         view.key("Enter", "catalogue.key_open", self._enter)
 
+    def _definitions(self, rows: Sequence[Product]) -> list[dict[str, Any]]:
+        """Give the columns, as wide as what the rows hold asks for."""
+        return [
+            {"field": "key", "headerName": self._key_name, "pinned": "left", "width": 130,
+             "cellClass": "wm-key-cell"},
+            *([{"field": "picture", "headerName": self._view.t("pictures.column"), "width": 72,
+                "pinned": "left", "sortable": False, "cellRenderer": "picture"}]
+              if self._pictured else ()),
+            *({"field": f"c{place}", "headerName": name,
+               "width": _width(name, [tables.shown(one.attributes.get(name)) for one in rows])}
+              for place, name in enumerate(self._columns)),
+        ]  # fmt: skip
+
     def show(self, rows: Sequence[Product]) -> None:
         """Show a page of products in place of the one before."""
+        sources = [self._picture(one) for one in rows]
+        if rows and (not self._fitted or (any(sources) and not self._pictured)):
+            self._fitted = True  # once: a person may have made them wider since
+            if any(sources):
+                self._pictured = True
+                self.grid.classes("px-grid")
+                self.grid.run_grid_method("setGridOption", "rowHeight", PICTURE_HEIGHT)
+            self.grid.run_grid_method("setGridOption", "columnDefs", self._definitions(rows))
         self._keys = [one.key for one in rows]
         data = [
-            {"key": one.key}
+            {"key": one.key, "picture": source}
             | {
                 f"c{place}": tables.shown(one.attributes[name]).replace("\n", " · ")
                 for place, name in enumerate(self._columns)
                 if name in one.attributes
             }
-            for one in rows
+            for one, source in zip(rows, sources, strict=True)
         ]
         self.grid.run_grid_method("setGridOption", "rowData", data)
+
+    def _picture(self, product: Product) -> str:
+        """Give where the first picture is that a product names; empty for none."""
+        origin = next((origin for origin, _ in photos(product.attributes)), None)
+        if origin is None:
+            return ""
+        return of_product(self._catalog, product.key, origin, SMALL)
 
     async def _clicked(self, event: Any) -> None:
         await self._show_row(event.args.get("rowIndex"))
 
     async def _enter(self) -> None:
         row = await ui.run_javascript(
-            f"return getElement({self.grid.id}).api?.getFocusedCell()?.rowIndex ?? null"
+            f"return getElement({self.grid.id}).api?.getFocusedCell()?.rowIndex ?? null",
+            timeout=SECONDS_TO_ASK,
         )
         await self._show_row(row)
 
@@ -103,8 +137,8 @@ class ProductGrid:
         await self._sort(None)
 
 
-def _width(name: str) -> int:
-    long = any(
-        part in name.lower() for part in ("description", "描述", "详情", "notes", "ingredient")
-    )
-    return 260 if long else max(96, min(200, 46 + 8 * len(name)))
+def _width(name: str, texts: Sequence[str]) -> int:
+    """Give a width in pixels at which the heading, and nine of ten cells, can be read whole."""
+    lengths = sorted(sum(1 if char.isascii() else 2 for char in text) for text in texts)
+    usual = lengths[len(lengths) * 9 // 10] if lengths else 0
+    return min(_WIDEST, max(46 + 8 * len(name), 26 + 8 * usual, _NARROWEST))

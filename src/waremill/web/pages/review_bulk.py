@@ -13,12 +13,12 @@ from waremill.errors import Conflict, UserError
 from waremill.web.pages import dialogs
 from waremill.web.pages.frame import plain
 from waremill.web.pages.paging import Pager
+from waremill.web.pages.review_board import ItemBoard
 from waremill.web.pages.review_filters import Wanted, address, in_words
-from waremill.web.pages.review_grid import GridRow, ItemGrid
+from waremill.web.pages.review_grid import GridRow
 from waremill.web.pages.review_sitting import Sitting
 from waremill.web.pages.shell import View
 
-SIZE = 50
 MOST_ALIKE = 200
 
 
@@ -31,6 +31,7 @@ class Bulk:
         self.count: int | None = None
         self._counting: asyncio.Task[None] | None = None
         self._alike: GridRow | None = None
+        self._begun = False
 
     def draw(self) -> None:
         """Draw the bars and the grid, and bind the keys."""
@@ -52,11 +53,16 @@ class Bulk:
             for button in (self._accept_all, self._reject_all):
                 button.classes("wm-quiet").disable()
         with ui.element("div").classes("wm-fill"):
-            self.grid = ItemGrid(self.view, on_open=self._open, on_chosen=self._chosen)
+            self.grid = ItemBoard(
+                self.view, self.sitting.run, on_open=self._open, on_chosen=self._chosen,
+                on_layout=self._other_layout,
+            )  # fmt: skip
         with ui.element("div").classes("wm-bar wm-bar-middle"):
             self.pager = Pager(self.view)
             self.pager.on_turn(self.load)
             self.words = ui.label().classes("wm-muted").props("role=status")
+            plain("span", "", "wm-gap")
+            self.grid.draw_switch()
         view = self.view
         view.key("a", "review.key_accept_chosen", self.accept_chosen)
         view.key("r", "review.key_reject_chosen", self.reject_chosen)
@@ -68,8 +74,13 @@ class Bulk:
 
     async def begin(self) -> None:
         """Load the first page and count."""
-        await self.load()
+        desk = await self.sitting.desk()
+        run = await desk.find(self.sitting.run, "viewer")
+        if not self._begun and (await desk.frozen(run)).makes_pictures:
+            self.grid.offer_tiles()
+        self._begun = True
         self._recount()
+        await self.load()
 
     async def filtered(self) -> None:
         """Load what other filters pick."""
@@ -88,14 +99,29 @@ class Bulk:
         browse = Browse(await self.view.workspace())
         try:
             page = await browse.items(
-                self.sitting.run, cursor=self.pager.cursor, size=SIZE, **self.filters.listed
+                self.sitting.run,
+                cursor=self.pager.cursor,
+                size=self.grid.size,
+                **self.filters.listed,
             )
         except UserError as error:
             self.view.problem(error, self.problem)
             return
         self.pager.show(page.next)
-        self.grid.show([_row(one) for one in page.rows], self.view.t("review.findings"))
+        self.grid.show([self._row(one) for one in page.rows], self.view.t("review.findings"))
         await self._chosen()
+
+    def _row(self, one: ItemRow) -> GridRow:
+        rules = dict.fromkeys(str(found.get("rule")) for found in one.found)
+        names = " · ".join(self.view.rule(rule) for rule in rules)
+        return GridRow(one.id, one.key, one.target, one.state, names, one.values)
+
+    async def _other_layout(self) -> None:
+        """Show the same page as list or tiles, from the beginning: pages have another size."""
+        if self._alike is not None:
+            self._alike_shown(None)
+        self.pager.first()
+        await self.load()
 
     def _recount(self) -> None:
         if self._counting is not None:
@@ -203,7 +229,7 @@ class Bulk:
                 try:
                     await self._judge_one(desk, row, reason, note)
                 except Conflict as error:
-                    left.append(str(error))
+                    left.append(self.view.sentence(error))
         finally:
             self._busy(False)
         key = "review.accepted_count" if reason is None else "review.rejected_count"
@@ -246,8 +272,8 @@ class Bulk:
     async def _after(self) -> None:
         self._alike_shown(None)
         self.pager.first()
-        await self.load()
         self._recount()
+        await self.load()
 
     # All that match.
 
@@ -300,11 +326,6 @@ class Bulk:
             return
         key = "review.accepted_count" if reason is None else "review.rejected_count"
         self.view.say(self.view.t(key, count=done))
-
-
-def _row(one: ItemRow) -> GridRow:
-    rules = ", ".join(dict.fromkeys(str(found.get("rule")) for found in one.found))
-    return GridRow(one.id, one.key, one.target, one.state, rules, one.values)
 
 
 async def ask_reason(view: View, question: str, action: str) -> tuple[str, str | None] | None:

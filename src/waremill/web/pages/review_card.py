@@ -13,10 +13,17 @@ from typing import Any
 import orjson
 from nicegui import ui
 
+from waremill.app.picture_cards import Shot, belongs, shots_of
 from waremill.app.reviewing import Card, CardField, Finding, Said, Span
 from waremill.domain import is_missing
 from waremill.web.pages import tables
 from waremill.web.pages.frame import plain
+from waremill.web.pages.review_pictures import (
+    draw_line,
+    draw_source,
+    draw_stages,
+    made_from,
+)
 from waremill.web.pages.shell import View
 
 _TAGS = {"same": "span", "added": "ins", "removed": "del"}
@@ -52,22 +59,39 @@ def draw_card(
     diff: bool = False,
     draft: Mapping[str, Any] | None = None,
     editing: bool = False,
+    choosing: bool = False,
 ) -> None:
-    """Draw the two sides of a card; `draft` are values somebody wrote that are not saved."""
+    """Draw the two sides of a card, and its pictures between them.
+
+    `draft` are values somebody wrote that are not saved; `choosing` says that a variant of a
+    picture may be taken in its place.
+    """
     places = {name: number for number, name in enumerate(card.source)}
-    with ui.element("div").classes("rv-card"):
+    shots = {one.number: one for one in shots_of(card)}
+    with_others = belongs(card)
+    with ui.element("div").classes("rv-card rv-pictured" if shots else "rv-card"):
         _source(view, card)
+        if shots:
+            draw_stages(view, card, shots.values(), live=diff, choosing=choosing)
         with ui.element("section").classes("rv-made") as made:
             made.props["aria-label"] = view.t("review.made")
             _head(view, card)
             for number, one in enumerate(card.fields):
+                if one.name in with_others:
+                    continue
                 with ui.element("section").classes("rv-field") as place:
                     place.props["tabindex"] = "0"
                     place.props["aria-label"] = one.name
-                    sources = [str(places[name]) for name in one.sources if name in places]
+                    stands_on = one.sources
+                    if number in shots:
+                        stands_on = made_from(shots[number])
+                    sources = [str(places[name]) for name in stands_on if name in places]
                     place.props["data-sources"] = " ".join(sources)
                     unsaved = (draft or {}).get(one.name, one.value)
-                    if editing:
+                    if number in shots:
+                        place.props["data-picture"] = str(number)
+                        _picture(view, card, shots[number], diff=diff)
+                    elif editing:
                         _edited(view, number, one, unsaved)
                     else:
                         _field(
@@ -88,7 +112,7 @@ def _head(view: View, card: Card) -> None:
     if card.taken_over:
         notes.append(view.t("review.taken_over"))
     if card.error:
-        notes.append(view.t("review.failed", why=card.error))
+        notes.append(view.t("review.failed", why=view.failure("WaremillError", card.error)))
     for note in notes:
         ui.label(note).classes("rv-note")
 
@@ -112,7 +136,32 @@ def _source(view: View, card: Card) -> None:
                     with ui.element("div") as pair:
                         pair.props["data-source"] = str(places[name])
                         plain("dt", name)
-                        plain("dd", tables.shown(card.source[name], None))
+                        text = tables.shown(card.source[name], None)
+                        with ui.element("dd"):
+                            draw_source(view, card, name)
+                            plain("span", text)
+
+
+def _picture(view: View, card: Card, shot: Shot, *, diff: bool) -> None:
+    field = card.fields[shot.number]
+    with ui.element("div").classes("rv-field-head"):
+        plain("h3", field.name)
+        if field.origin == "human":
+            plain("span", view.t("review.by_person", by=field.by or "—"), "wm-muted")
+    draw_line(view, card, shot)
+    if diff and shot.live is None:
+        same = field.previous == field.value
+        plain("div", view.t("review.same_as_live" if same else "review.nothing_live"), "rv-live")
+    _legend(view, shot.number, field)
+
+
+def _legend(view: View, number: int, field: CardField) -> None:
+    """Draw what the checks found wrong with a field, numbered."""
+    if not field.findings:
+        return
+    with ui.element("ol").classes("rv-legend"):
+        for place, found in enumerate(_numbered(field.findings).values(), 1):
+            _legend_line(view, found, place, f"rv-f{number}-{place}")
 
 
 def _field(view: View, number: int, field: CardField, *, diff: bool, shared: bool) -> None:
@@ -134,14 +183,11 @@ def _field(view: View, number: int, field: CardField, *, diff: bool, shared: boo
             if compared:
                 _difference(field)
             else:
-                _value(number, field, numbered)
+                _value(view, number, field, numbered)
     if diff and not field.difference and not nothing:
         same = field.previous == field.value
         plain("div", view.t("review.same_as_live" if same else "review.nothing_live"), "rv-live")
-    if numbered:
-        with ui.element("ol").classes("rv-legend"):
-            for place, one in enumerate(numbered.values(), 1):
-                _legend_line(view, one, place, f"rv-f{number}-{place}")
+    _legend(view, number, field)
     if nothing:
         return
     names = ", ".join(field.sources)
@@ -168,23 +214,29 @@ def _numbered(findings: Sequence[Finding]) -> dict[tuple[str, str], Finding]:
     return {(one.rule, one.message): one for one in findings}
 
 
-def _value(number: int, field: CardField, numbered: Mapping[tuple[str, str], Finding]) -> None:
+def _value(
+    view: View, number: int, field: CardField, numbered: Mapping[tuple[str, str], Finding]
+) -> None:
     value = field.value
     order = {key: place for place, key in enumerate(numbered, 1)}
     if isinstance(value, str):
-        _marked(value, field.spans, order, number)
+        _marked(view, value, field.spans, order, number)
     elif isinstance(value, list) and all(isinstance(one, str) for one in value):
         with ui.element("ul").classes("rv-list"):
             for place, entry in enumerate(value):
                 with ui.element("li"):
                     own = [one for one in field.spans if one.element == place]
-                    _marked(entry, own, order, number)
+                    _marked(view, entry, own, order, number)
     else:
         plain("span", field_text(value) if isinstance(value, list) else tables.shown(value, None))
 
 
 def _marked(
-    text: str, spans: Sequence[Span], order: Mapping[tuple[str, str], int], number: int
+    view: View,
+    text: str,
+    spans: Sequence[Span],
+    order: Mapping[tuple[str, str], int],
+    number: int,
 ) -> None:
     for piece, over in pieces(text, spans):
         if not over:
@@ -194,7 +246,10 @@ def _marked(
         drawn = plain("mark", piece, f"rv-{worst}")
         places = sorted({order[one.rule, one.message] for one in over})
         drawn.props["aria-describedby"] = " ".join(f"rv-f{number}-{one}" for one in places)
-        drawn.props["title"] = "\n".join(f"{one.rule}: {one.message}" for one in over)
+        drawn.props["title"] = "\n".join(
+            view.t("shell.pair", name=view.rule(one.rule), value=view.sentence(one.message))
+            for one in over
+        )
         sign = plain("sup", ",".join(map(str, places)), "rv-sign")
         sign.props["aria-hidden"] = "true"
 
@@ -205,8 +260,8 @@ def _legend_line(view: View, one: Finding, place: int | None, anchor: str) -> No
         if place is not None:
             plain("span", str(place), "rv-place").props["aria-hidden"] = "true"
         plain("span", view.word("review", one.severity), f"rv-word-{one.severity}")
-        plain("span", one.rule, "rv-rule")
-        plain("span", one.message)
+        plain("span", view.rule(one.rule), "rv-rule").props["title"] = one.rule
+        plain("span", view.finding(one))
 
 
 def _difference(field: CardField) -> None:
@@ -244,10 +299,7 @@ def _edited(view: View, number: int, field: CardField, value: Any) -> None:
         box.props["data-list"] = "1" if field.type == "array" else ""
     box.props["id"] = anchor
     box.props["data-field"] = str(number)
-    if field.findings:
-        with ui.element("ol").classes("rv-legend"):
-            for place, found in enumerate(_numbered(field.findings).values(), 1):
-                _legend_line(view, found, place, f"rv-f{number}-{place}")
+    _legend(view, number, field)
 
 
 def _further(view: View, findings: Sequence[Finding]) -> None:

@@ -13,6 +13,7 @@ from waremill.app.browsing import Browse
 from waremill.app.reviewing import WAITING, ItemFilters
 from waremill.errors import UserError
 from waremill.web.pages.shell import View
+from waremill.web.strings import all_texts
 
 STATES = ("review", "ready", "accepted", "edited", "rejected")
 LOOKED_THROUGH = 200
@@ -66,8 +67,15 @@ def in_words(view: View, filters: Wanted) -> str:
         said.append(view.t("review.filter_states", what=names))
     for name in NAMES[1:]:
         if value := getattr(filters, name):
+            value = view.rule(value) if name == "rule" else value
             said.append(view.t(f"review.filter_{name}", what=value))
     return "; ".join(said) or view.t("review.no_filter")
+
+
+def rule_choices(view: View, *more: str | None) -> dict[str, str]:
+    """Give the checks to filter by with their names, and those that turned up besides."""
+    known = [key.removeprefix("rule.") for key in all_texts() if key.startswith("rule.")]
+    return {rule: view.rule(rule) for rule in dict.fromkeys((*known, *more)) if rule}
 
 
 class FilterBar:
@@ -93,7 +101,10 @@ class FilterBar:
                 value=list(filters.states), label=t("review.states_waiting"),
             ).props("clearable").style("width: 160px")  # fmt: skip
             self._target = self._choice("review.target", targets, filters.target, 150)
-            self._rule = self._choice("review.rule", [], filters.rule, 160)
+            self._rule = ui.select(
+                rule_choices(view, filters.rule), value=filters.rule, with_input=True,
+                label=t("review.rule"), clearable=True,
+            ).style("width: 160px")  # fmt: skip
             self._field = self._choice("review.about", [], filters.field, 130)
             self._text = ui.input(t("review.text"), value=filters.text or "").props("clearable")
             self._text.style("width: 120px")
@@ -129,11 +140,12 @@ class FilterBar:
         for row in page.rows:
             rules |= {str(one.get("rule")) for one in row.found}
             fields |= {*row.values, *(str(one["field"]) for one in row.found if one.get("field"))}
-        for choice, found in ((self._rule, rules), (self._field, fields)):
-            if choice.is_deleted:
-                return
-            chosen = {choice.value} if choice.value else set()
-            choice.set_options(sorted(found | chosen), value=choice.value)
+        if self._rule.is_deleted:
+            return
+        rule, field = self._rule.value, self._field.value
+        self._rule.set_options(rule_choices(self.view, rule, *rules), value=rule)
+        chosen = {field} if field else set()
+        self._field.set_options(sorted(fields | chosen), value=field)
 
     async def clear(self) -> None:
         """Take every filter away."""

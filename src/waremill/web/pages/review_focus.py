@@ -10,14 +10,17 @@ from urllib.parse import urlencode
 import orjson
 from nicegui import background_tasks, ui
 
+from waremill.app.picture_cards import belongs
 from waremill.app.reviewing import REASONS, Card, CardField
 from waremill.errors import ConfigError, UserError
 from waremill.web.pages import tables
 from waremill.web.pages.frame import plain
 from waremill.web.pages.making import show_making
 from waremill.web.pages.review_card import field_text
+from waremill.web.pages.review_pictures import chosen_values, number_of, variant
 from waremill.web.pages.review_sitting import Sitting
 from waremill.web.pages.review_turns import DECIDED, Turn, Turns
+from waremill.web.pages.stage import bind_keys
 
 COUNTED_EVERY = 20
 """Verdicts after which what is left is counted again; others work at it too."""
@@ -41,6 +44,7 @@ class Judging(Turns):
         self.bind("k", "review.key_field_before", lambda _: None)
         self.bind("i", "review.key_how", self.how)
         self.bind("Escape", "shell.key_close", self.close)
+        bind_keys(self.view)
 
     def _reason(self, reason: str) -> Any:
         def pressed(turn: Turn) -> None:
@@ -82,11 +86,12 @@ class Judging(Turns):
             with ui.element("div").classes("rv-reasons"):
                 for number, reason in enumerate(REASONS, 1):
                     self.action(f"reason.{reason}", str(number), self._reason(reason))
-            if fields and len(turn.card.fields) > 1:
+            names = [one.name for one in turn.card.fields if one.name not in belongs(turn.card)]
+            if fields and len(names) > 1:
                 with ui.element("div").classes("rv-only"):
                     plain("span", view.t("review.only_fields"), "wm-muted")
-                    for one in turn.card.fields:
-                        self._only(one.name)
+                    for name in names:
+                        self._only(name)
 
     def _only(self, name: str) -> None:
         button = plain("button", name, "rv-toggle")
@@ -119,6 +124,7 @@ class Focus(Judging):
     """Focus mode of a run."""
 
     verdict_keys = "aresuin1234567"
+    chooses = True
 
     def __init__(self, sitting: Sitting) -> None:
         super().__init__(sitting)
@@ -128,6 +134,7 @@ class Focus(Judging):
         self.place: int | None = None
         self.past: Turn | None = None
         self._counted_at = 0
+        self._accept: ui.label | None = None
         with self.view.frame.beside:
             plain("span", "", "wm-gap")
             self.words = ui.label().classes("rv-progress")
@@ -144,6 +151,7 @@ class Focus(Judging):
         self.view.key("n", "review.key_on", self.onward)
         self.bind_common()
         ui.on("review_save", self._save_edit, args=None)
+        ui.on("picture_chosen", self._choose, args=None)
         ui.on("review_leave", lambda: self.close(), args=None)
 
     @property
@@ -216,14 +224,42 @@ class Focus(Judging):
     # Verdicts.
 
     def accept(self, turn: Turn) -> None:
-        """Accept the item in sight."""
+        """Accept the item in sight, with the variants of its pictures that were chosen."""
         if self.writing:
             return
         version = turn.card.version
         self._judged(turn)
+        if values := chosen_values(turn.card, turn.chosen):
+            self.settle(
+                turn, lambda desk: desk.edit(self.sitting.run, turn.item_id, version, values)
+            )  # fmt: skip
+            return
         self.settle(
             turn, lambda desk: desk.accept(self.sitting.run, turn.item_id, version)
         )  # fmt: skip
+
+    def _choose(self, event: Any) -> None:
+        """Take note of a variant that was chosen in the browser, and say what accepting does."""
+        turn = self.shown
+        given = event.args if isinstance(event.args, dict) else {}
+        if turn is None or given.get("turn") != self.number:
+            return
+        self._active_now()
+        found = variant(turn.card, given.get("field"), given.get("choice"))
+        if found is not None:
+            field, asset = found
+            turn.chosen[field.name] = asset
+            if self._accept is not None and not self._accept.is_deleted:
+                self._accept.set_text(self._accept_words(turn))
+
+    def _accept_words(self, turn: Turn) -> str:
+        values = chosen_values(turn.card, turn.chosen)
+        if not values:
+            return self.view.t("review.accept")
+        numbers = [number_of(turn.card, turn.chosen[name]) for name in values]
+        if len(numbers) > 1:
+            return self.view.t("pictures.take_chosen")
+        return self.view.t("pictures.take", number=numbers[0])
 
     def rejected(self, turn: Turn, reason: str, note: str | None) -> None:
         """Reject the item in sight, or some fields of it."""
@@ -383,7 +419,10 @@ class Focus(Judging):
                     ui.label("Ctrl+Enter")
             self.action("review.leave", "Esc", self.close)
             return
-        self.action("review.accept", "a", self.accept, first=True)
+        button = self.action("review.accept", "a", self.accept, first=True)
+        (self._accept,) = [one for one in button.default_slot.children if isinstance(one, ui.label)]
+        if self.shown is not None:
+            self._accept.set_text(self._accept_words(self.shown))
         self.action("review.reject", "r", self.start_rejecting)
         self.action("review.edit", "e", self.edit)
         self.action("review.skip", "s", self.skip)

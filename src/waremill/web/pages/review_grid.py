@@ -14,7 +14,7 @@ from nicegui import ui
 
 from waremill.domain import is_missing
 from waremill.web.pages import tables
-from waremill.web.pages.shell import View
+from waremill.web.pages.shell import SECONDS_TO_ASK, View
 
 MOST_FIELDS = 30
 _LOCAL = {
@@ -115,13 +115,15 @@ class ItemGrid:
 
     async def chosen(self) -> list[GridRow]:
         """Give the rows that are chosen, in the order they are shown."""
-        picked = {row.get("id") for row in await self.grid.get_selected_rows()}
+        rows = await self.grid.run_grid_method("getSelectedRows", timeout=SECONDS_TO_ASK)
+        picked = {row.get("id") for row in rows or ()}
         return [self._rows[number] for number in self._order if number in picked]
 
     async def focused(self) -> GridRow | None:
         """Give the row the keyboard is on; the first chosen one where it is on none."""
         row = await ui.run_javascript(
-            f"return getElement({self.grid.id}).api?.getFocusedCell()?.rowIndex ?? null"
+            f"return getElement({self.grid.id}).api?.getFocusedCell()?.rowIndex ?? null",
+            timeout=SECONDS_TO_ASK,
         )
         if isinstance(row, int) and 0 <= row < len(self._order):
             return self._rows[self._order[row]]

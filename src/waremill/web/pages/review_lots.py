@@ -112,7 +112,7 @@ class Lots:
             bad=percent(bad), share=2,
         )  # fmt: skip
         if sample >= self.count:
-            said += " " + view.t("review.lot_whole")
+            said += ("" if view.language == "zh" else " ") + view.t("review.lot_whole")
         self.sentence.set_text(said)
         self._open.enable()
 

@@ -24,6 +24,8 @@ from waremill.web.pages.downloads import SAFE
 from waremill.web.pages.frame import plain
 from waremill.web.pages.review_filters import address, read_filters
 from waremill.web.pages.review_sitting import Sitting
+from waremill.web.pages.shell import language_of
+from waremill.web.strings.sentences import say_error
 
 PATH = "/download/review/{run}.xlsx"
 
@@ -107,7 +109,7 @@ class Sheet:
         except UserError as error:
             self.result.clear()
             # The file's own name, not where it was kept.
-            view.problem(view.sentence(error).replace(str(path), name), self.problem)
+            view.problem(view.sentence(error).replace(path.name, name, 1), self.problem)
             return
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -139,7 +141,7 @@ class Sheet:
                         t("review.problem"))  # fmt: skip
             tables.table(
                 headings,
-                [(str(one.row), one.key or "—", one.field or "—", one.message)
+                [(str(one.row), one.key or "—", one.field or "—", view.sentence(one.message))
                  for one in found.problems],
                 label=t("review.sheet_problems"),
             )  # fmt: skip
@@ -184,7 +186,8 @@ async def _download(request: Request, run: str) -> Response:
         status = (
             404 if isinstance(error, NotFound) else 403 if isinstance(error, Forbidden) else 422
         )
-        return PlainTextResponse(str(error), status, headers=SAFE)
+        said = say_error(language_of(request), error)
+        return PlainTextResponse(said, status, headers=SAFE)
     except BaseException:
         shutil.rmtree(folder)
         raise

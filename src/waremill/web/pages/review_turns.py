@@ -17,8 +17,10 @@ from nicegui import background_tasks, ui
 from nicegui.element import Element
 
 from waremill.app.reviewing import Card, ReviewDesk
+from waremill.domain import Asset
 from waremill.errors import UserError, WaremillError
 from waremill.web.pages.review_card import draw_card
+from waremill.web.pages.review_pictures import preload
 from waremill.web.pages.review_sitting import Sitting
 
 AHEAD = 2
@@ -36,11 +38,14 @@ Save = Callable[[ReviewDesk], Awaitable[object]]
 
 @dataclass(eq=False, slots=True)
 class Turn:
-    """An item as it is shown: its card, one sentence about it, and values that are not saved."""
+    """An item as it is shown: its card, one sentence about it, and what is not saved: values that
+    were written, and variants of pictures that were chosen, by field.
+    """
 
     card: Card
     notice: str = ""
     draft: Mapping[str, Any] = field(default_factory=dict)
+    chosen: dict[str, Asset] = field(default_factory=dict)
 
     @property
     def item_id(self) -> int:
@@ -51,6 +56,8 @@ class Turn:
 class Turns(ABC):
     """What is shown, what comes next, and what is being saved; subclasses say what may be done."""
 
+    chooses = False
+    """Whether a variant of a picture may be taken in its place."""
     verdict_keys = ""
     """Keys the browser holds back until an item has been in sight for a moment."""
 
@@ -164,7 +171,8 @@ class Turns(ABC):
             place.props["data-editing"] = "1" if self.editing else ""
             self._title(turn)
             draw_card(
-                self.view, card, diff=self.diff, draft=turn.draft, editing=self.editing
+                self.view, card, diff=self.diff, draft=turn.draft, editing=self.editing,
+                choosing=self.chooses,
             )  # fmt: skip
             with ui.element("div").classes("rv-actions"):
                 self.buttons()
@@ -254,6 +262,8 @@ class Turns(ABC):
             if any(one.item_id == card.item_id for one in (self.current, *self.ahead) if one):
                 continue
             self.ahead.append(Turn(card))
+            with self.box:
+                preload(card)
             if self.current is None:
                 self.current = self.ahead.pop(0)
                 if self.shown is self.current:
@@ -310,8 +320,6 @@ class Turns(ABC):
         try:
             await work(await self.sitting.desk())
         except Exception as error:  # whatever it is, the item must come back
-            if not isinstance(error, WaremillError):
-                log.exception("saving a verdict on item %s", turn.item_id)
             await self._bring_back(turn, error, draft)
         finally:
             self.saving.pop(turn.item_id, None)

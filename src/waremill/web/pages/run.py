@@ -13,7 +13,7 @@ from waremill.app import launching
 from waremill.app.watching import Glance, Watched, glance, watch
 from waremill.errors import UserError
 from waremill.web.pages import run_charts, tables
-from waremill.web.pages.frame import plain
+from waremill.web.pages.frame import plain, put_away
 from waremill.web.pages.run_items import RunItems
 from waremill.web.pages.shell import View, console
 
@@ -118,8 +118,9 @@ class _RunPage:
         if shown == self.shown:
             return
         self.shown = shown
-        with self.view.steady(self.head):
-            tables.state(self.view, now.state)
+        view = self.view
+        with view.steady(self.head):
+            tables.state(view, now.state)
             plain("span", now.run.pipeline, "wm-muted")
             plain("span", "", "wm-gap")
             self._commands(now, failed)
@@ -127,7 +128,7 @@ class _RunPage:
         self.reason.clear()
         if now.reason:
             with self.reason:
-                plain("div", now.reason, "wm-warn")
+                plain("div", view.sentence(now.reason), "wm-warn")
 
     def _commands(self, now: Glance, failed: int) -> None:
         t, state = self.view.t, now.state
@@ -237,7 +238,7 @@ class _RunPage:
                 ui.button(view.t("shell.cancel"), on_click=dialog.close).classes("wm-quiet")
                 ui.button(view.t("run.set")).props("type=submit")
         saved = await dialog
-        dialog.delete()
+        put_away(dialog)
         if saved is not None:
             view.say(view.t("run.saved", name=self.name, budget=view.money(saved)))
             self.watched = None
@@ -297,7 +298,7 @@ class _RunPage:
             (t("run.catalog"), plan.get("catalog")),
             (t("run.selection"), plan.get("where") or t("run.everything")),
             (t("run.target"), ", ".join(one for one in plan["targets"] if one) or "—"),
-            (t("run.model_used"), plan.get("model") or "—"),
+            (t("run.model_used"), plan.get("model") or t("new.model_own")),
             (t("run.limit"), plan.get("limit") or "—"),
             (t("run.params"), plan.get("params") or "—"),
             (t("run.output"), Path(run.output).name if run.output else "—"),

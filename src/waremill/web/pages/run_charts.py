@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nicegui import ui
 from nicegui.element import Element
 
-from waremill.app.watching import Part, Watched
+from waremill.app.watching import Cause, Part, Watched
 from waremill.web.pages import charts, serving, tables
 from waremill.web.pages.figures import NANO
 from waremill.web.pages.frame import plain
@@ -109,7 +109,7 @@ class RunCharts:
             "run.latency_words", p50=view.duration(found.p50), p90=view.duration(found.p90),
             p99=view.duration(found.p99), longest=view.duration(found.longest),
         )  # fmt: skip
-        names = [f"≤ {bucket.upto:g} s" for bucket in found.buckets]
+        names = [view.t("run.upto", seconds=f"{bucket.upto:g}") for bucket in found.buckets]
         counts = [float(bucket.count) for bucket in found.buckets]
         options = charts.bars(names, counts, view.t("run.latency_axis"))
         first = "latency" not in self._charts
@@ -122,14 +122,21 @@ class RunCharts:
     def _show_causes(self, seen: Watched) -> None:
         t = self._view.t
         rows: list[tuple[tables.Cell, ...]] = [
-            (f"{one.count:,}" + (f" {t('run.at_least')}" if one.at_least else ""), one.cause,
-             one.advice)
+            (f"{one.count:,}" + (f" {t('run.at_least')}" if one.at_least else ""),
+             self._cause(one), self._advice(one))
             for one in seen.causes
         ]  # fmt: skip
         headings = ("#" + t("run.failed"), t("run.cause"), t("run.advice"))
         self._causes.clear()
         with self._causes:
             tables.table(headings, rows, label=t("run.causes"), empty=t("run.no_causes"))
+
+    def _cause(self, one: Cause) -> str:
+        """Say a cause without its kind's name, which means something to a programmer only."""
+        return self._view.failure(one.kind, one.cause.removeprefix(f"{one.kind}: "))
+
+    def _advice(self, one: Cause) -> str:
+        return self._view.word("advice", one.kind) if one.advice else ""
 
     def _show_targets(self, seen: Watched) -> None:
         view, t = self._view, self._view.t
@@ -189,7 +196,8 @@ def forecast_table(view: View, seen: Watched) -> None:
         final = figure(line.final, line.unit)
         if line.final is not None and low is not None and high is not None:
             inside = low <= line.final <= high
-            final += f" ({t('run.inside' if inside else 'run.outside')})"
+            note = t("run.inside" if inside else "run.outside")
+            final = t("shell.noted", value=final, note=note)
         rows.append(
             (view.word("forecast", line.name), figure(line.forecast.value, line.unit), between,
              final)
@@ -218,4 +226,6 @@ def _lines(
         cost.append((end * 1000, paid / NANO * per_usd))
         if number < len(pace) - 1 or len(pace) < 3:  # the last part has only begun
             rate.append((part.at * 1000, round(part.calls / part.seconds * 60, 1)))
+    if len(rate) == 1:  # a line has two ends
+        rate.append((end * 1000, rate[0][1]))
     return cost, rate

@@ -10,11 +10,14 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from waremill.app.browsing import Browse, ItemRow
+from waremill.app.picture_cards import picture_fields
 from waremill.domain import is_missing
 from waremill.errors import UserError
 from waremill.web.pages import tables
 from waremill.web.pages.frame import plain
 from waremill.web.pages.paging import Pager
+from waremill.web.pages.pictures import item_pictures, load_pictures, without_pictures
+from waremill.web.pages.review_filters import rule_choices
 from waremill.web.pages.shell import View
 
 STATES = ("review", "ready", "accepted", "edited", "rejected", "failed", "pending")
@@ -30,6 +33,7 @@ class RunItems:
         self._loaded = False
         self._counting: asyncio.Task[None] | None = None
         t = view.t
+        load_pictures()
         with ui.element("div").classes("wm-bar"):
             names = {one: view.word("state", one) for one in STATES}
             self._states = ui.select(
@@ -38,10 +42,13 @@ class RunItems:
             ).props("clearable").style("min-width: 180px")  # fmt: skip
             self._target = ui.select({}, label=t("items.target"), value=None)
             self._target.props("clearable").style("min-width: 150px")
-            self._rule = ui.input(t("items.rule")).props("clearable").style("width: 150px")
+            self._rule = ui.select(rule_choices(view), label=t("items.rule"), with_input=True)
+            self._rule.props("clearable").style("width: 160px")
             self._text = ui.input(t("items.text")).props("clearable data-filter")
             self._text.style("width: 200px")
-            self._where = ui.input(t("items.where")).props("clearable").classes("wm-grow wm-mono")
+            self._where = ui.input(t("review.where"), placeholder=t("review.where_example"))
+            self._where.props("clearable").classes("wm-grow wm-mono")
+            self._where.tooltip(t("review.where_about"))
         self._problem = ui.element("div")
         with ui.element("div").classes("wm-bar wm-bar-middle"):
             self._pager = Pager(view)
@@ -50,16 +57,16 @@ class RunItems:
             plain("span", "", "wm-gap")
             self._review = tables.link(t("items.review"), f"/review/{name}", "wm-plain")
         self._box = ui.element("div").style("margin-top: 8px")
-        for one in (self._states, self._target):
+        for one in (self._states, self._target, self._rule):
             one.on_value_change(self._filter)
-        for box in (self._rule, self._text, self._where):
+        for box in (self._text, self._where):
             box.on("keydown.enter", self._filter)
             box.on("clear", self._filter)
 
     def _filters(self) -> dict[str, Any]:
         return {
             "states": tuple(self._states.value or ()), "target": self._target.value or None,
-            "rule": (self._rule.value or "").strip() or None,
+            "rule": self._rule.value or None,
             "text": (self._text.value or "").strip() or None,
             "where": (self._where.value or "").strip() or None,
         }  # fmt: skip
@@ -119,24 +126,30 @@ class RunItems:
         tables.table(
             headings, [self._row(one) for one in rows], label=t("run.tab_items"),
             empty=t("items.none"),
-        )  # fmt: skip
+        ).classes("wm-items")  # fmt: skip
 
     def _row(self, one: ItemRow) -> Sequence[tables.Cell]:
         view = self._view
 
         def copy() -> None:
-            for name, value in one.values.items():
+            for name, pictures in picture_fields(one.values).items():
+                with ui.element("div").classes("px-named"):
+                    plain("span", name, "px-caption")
+                    item_pictures(view, self._name, one.id, one.key, pictures)
+            for name, value in without_pictures(one.values).items():
                 if is_missing(value):
                     continue
                 with ui.element("div").classes("wm-clip"):
                     plain("span", f"{name}: ", "wm-muted")
-                    plain("span", tables.shown(value))
+                    plain("span", tables.shown(value).replace("\n", " · "))
 
         def findings() -> None:
             for found in one.found:
-                plain("div", f"{found.get('rule')}: {found.get('message')}", "wm-clip")
+                rule, said = view.rule(str(found.get("rule"))), view.finding(found)
+                plain("div", view.t("shell.pair", name=rule, value=said), "wm-clip")
             if one.error:
-                plain("div", tables.shown(one.error.get("message")), "wm-clip wm-bad")
+                kind, message = str(one.error.get("type")), tables.shown(one.error.get("message"))
+                plain("div", view.failure(kind, message), "wm-clip wm-bad")
 
         def key() -> None:
             tables.link(one.key, "/history?" + urlencode({"key": one.key, "run": self._name}))

@@ -100,8 +100,10 @@ def _row(view: View, one: Glance) -> Sequence[tables.Cell]:
         if one.state == "running" and one.rate:
             left = view.duration(one.left)
             plain("div", view.t("runs.pace", rate=f"{one.rate:.1f}", left=left), "wm-muted")
-        elif one.reason:
-            plain("div", one.reason, "wm-muted")
+        elif one.state not in ("done", "planning"):
+            plain("div", done, "wm-muted")
+        if one.reason:
+            plain("div", view.sentence(one.reason), "wm-muted")
 
     def took() -> str:
         seconds = run.worked_seconds

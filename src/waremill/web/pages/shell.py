@@ -6,7 +6,9 @@
         ui.label(view.t("items.count", count=4318))
 
 A `UserError` raised in a page, or later in one of its handlers, is shown as one sentence in place;
-so are the other errors we raise on purpose. No Tailwind is loaded: classes are in `console.css`.
+so are the other errors we raise on purpose. A bug shows a reference, under which the log has it.
+What the application says in English is said in the page's language. No Tailwind is loaded: classes
+are in `console.css`.
 Data never reach `ui.html`, `ui.markdown`, or the names of an AG Grid's or ECharts' options.
 """
 
@@ -15,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import quote
@@ -27,14 +30,20 @@ from nicegui.element import Element
 
 from waremill.app import Workspace
 from waremill.app.acting import Actor
+from waremill.domain import Finding
 from waremill.errors import Forbidden, NotFound, WaremillError
 from waremill.web.pages import figures, frame, serving
-from waremill.web.strings import LANGUAGES, Language, translate, word
+from waremill.web.strings import LANGUAGES, Language, sentences, translate, word
 
 Build = TypeVar("Build", bound=Callable[..., Awaitable[None]])
 LANGUAGE_COOKIE = "waremill_language"
 ZONE_COOKIE = "waremill_zone"
 SECONDS_TO_BUILD = 30.0
+SECONDS_TO_ANSWER = SECONDS_TO_BUILD + 15
+"""NiceGUI's own limit, which shows a page of its own: ours must come first."""
+SECONDS_TO_ASK = 10.0
+"""What a busy browser gets to say what is chosen in it; NiceGUI gives it one second."""
+_NOTED = "reference "
 log = logging.getLogger(__name__)
 
 
@@ -111,10 +120,27 @@ class View:
         self.frame.show_problem(self.sentence(error))
 
     def sentence(self, error: Exception | str) -> str:
-        """Say an error in one sentence; one that is our bug says only that it is."""
+        """Say an error, or what the application says, in one sentence of the page's language.
+
+        One that is our bug says only under which reference the log has it.
+        """
         if isinstance(error, str):
-            return error
-        return str(error) if isinstance(error, WaremillError) else self.t("shell.bug")
+            return sentences.say(self.language, error)
+        if isinstance(error, WaremillError):
+            return sentences.say_error(self.language, error)
+        return self.t("shell.bug", reference=note_bug(error, self.request))
+
+    def failure(self, kind: str, message: str) -> str:
+        """Say why something failed whose error is kept as its kind and its message."""
+        return sentences.say_kind(self.language, sentences.kinds_above(kind), message)
+
+    def finding(self, found: Finding | Mapping[str, Any]) -> str:
+        """Say what a check found."""
+        return sentences.say_finding(self.language, found)
+
+    def rule(self, name: str) -> str:
+        """Name a check."""
+        return sentences.say_rule(self.language, name)
 
     def say(self, text: str) -> None:
         """Say that something was done, for some seconds."""
@@ -138,8 +164,6 @@ class View:
                 except Exception as error:
                     if client.is_deleted:  # the page was left meanwhile; nobody waits any more
                         return
-                    if not isinstance(error, WaremillError):
-                        log.exception("page %s", self.path)
                     self.problem(error)
 
         client = self.frame.main.client
@@ -176,8 +200,28 @@ class View:
                 if danger:
                     button.classes("wm-danger")
         answer = await dialog
-        dialog.delete()
+        frame.put_away(dialog)
         return bool(answer)
+
+
+def note_bug(error: BaseException, request: Request) -> str:
+    """Write a bug of ours into the log; give the reference that a person is told."""
+    known = [note for note in getattr(error, "__notes__", ()) if note.startswith(_NOTED)]
+    if known:
+        return str(known[0]).removeprefix(_NOTED)
+    reference = secrets.token_hex(4)
+    error.add_note(f"{_NOTED}{reference}")
+    fields = {
+        "reference": reference, "page": request.url.path,
+        "request": getattr(request.state, "request_id", None),
+    }  # fmt: skip
+    log.error("a page failed", exc_info=error, extra={"fields": fields})
+    return reference
+
+
+def is_noted(error: BaseException) -> bool:
+    """Say whether a bug stands in the log already."""
+    return any(note.startswith(_NOTED) for note in getattr(error, "__notes__", ()))
 
 
 def language_of(request: Request) -> Language:
@@ -205,11 +249,13 @@ def console(path: str, title_key: str) -> Callable[[Build], Build]:
             ui.on_exception(view.problem)
             with view.frame.main:
                 try:
-                    await build(view, **given)
+                    async with asyncio.timeout(SECONDS_TO_BUILD):
+                        await build(view, **given)
+                except TimeoutError:
+                    ui.context.client.status_code = 503
+                    view.problem(view.t("shell.slow"))
                 except Exception as error:  # whatever it is, a person sees our page
                     ui.context.client.status_code = _status(error)
-                    if not isinstance(error, WaremillError):
-                        log.exception("page %s", view.path)
                     view.problem(error)
             return None
 
@@ -222,7 +268,7 @@ def console(path: str, title_key: str) -> Callable[[Build], Build]:
         ]
         draw.__signature__ = inspect.Signature([asked, *parameters])  # type: ignore[attr-defined]
         draw.__name__ = build.__name__
-        ui.page(path, response_timeout=SECONDS_TO_BUILD)(draw)
+        ui.page(path, response_timeout=SECONDS_TO_ANSWER)(draw)
         return build
 
     return decorate

@@ -103,8 +103,9 @@ def _table(view: View, way: str, found: Sequence[Spent]) -> None:
             f"{one.tokens_out:,}", f"{one.unpriced:,}" if one.unpriced else "—",
         )  # fmt: skip
 
+    first = t(f"spend.by_{way}")
     headings = (
-        t(f"spend.by_{way}"), "", "#" + t("spend.paid"), "#" + t("spend.list"),
+        first[:1].upper() + first[1:], "", "#" + t("spend.paid"), "#" + t("spend.list"),
         "#" + t("spend.calls"), "#" + t("spend.failed"), "#" + t("run.tokens_in"),
         "#" + t("run.tokens_out"), "#" + t("spend.no_price"),
     )  # fmt: skip

@@ -58,7 +58,7 @@ class Prompt:
             if part.skipped:
                 ui.label(view.t("tpl.skipped")).classes("wm-note")
             for role, text in part.messages:
-                plain("div", role, "ed-role")
+                plain("div", view.word("speaker", role), "ed-role")
                 text_block(text)
 
 

@@ -88,9 +88,7 @@ class Play:
             "cost": view.money(played.cost), "seconds": view.duration(played.seconds),
             "model": played.model,
         }  # fmt: skip
-        line = view.t("tpl.used", **used)
-        if played.replayed:
-            line += f" · {view.t('tpl.replayed')}"
+        line = view.t("tpl.used_before" if played.replayed else "tpl.used", **used)
         ui.label(line).style("font-weight: 600")
         heading(view.t("tpl.fields"))
         tables.pairs(played.values)
@@ -99,11 +97,14 @@ class Play:
 
 
 def _findings(desk: Desk, played: Played) -> None:
+    view = desk.view
     if not played.findings:
-        ui.label(desk.view.t("tpl.no_findings")).classes("wm-note")
+        ui.label(view.t("tpl.no_findings")).classes("wm-note")
     for one in played.findings:
-        field = f"{one.field}: " if one.field else ""
-        plain("div", f"{field}{one.message} ({one.rule})", "ed-finding")
+        said = view.t("shell.noted", value=view.finding(one), note=view.rule(one.rule))
+        if one.field:
+            said = view.t("shell.pair", name=one.field, value=said)
+        plain("div", said, "ed-finding")
 
 
 class Compare:
@@ -202,13 +203,13 @@ class Compare:
             ui.label("…").classes("wm-muted")
             return
         if played.error is not None:
-            ui.label(played.error).classes("wm-bad")
+            ui.label(view.sentence(played.error)).classes("wm-bad")
             return
         for name, value in played.values.items():
             plain("div", name, "nr-field-name")
             plain("div", tables.shown(value, None), "ed-value")
         for one in played.findings:
-            plain("div", one.message, "ed-finding")
+            plain("div", view.finding(one), "ed-finding")
         words = view.t(
             "tpl.sum", findings=len(played.findings), cost=view.money(played.cost),
             seconds=view.duration(played.seconds),

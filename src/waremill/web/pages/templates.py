@@ -271,7 +271,7 @@ class _TemplatesPage:
                     line = "" if one.line is None else view.t("tpl.line", line=one.line)
                     plain("span", line)
                     where = "" if one.file == desk.path else f"{one.file}: "
-                    plain("span", where + one.message)
+                    plain("span", where + view.sentence(one.message))
         last = desk.text.count("\n") + 1
         marks: dict[int, str] = {}
         for one in reversed(self.lints):

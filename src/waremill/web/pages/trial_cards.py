@@ -10,11 +10,15 @@ from functools import partial
 from nicegui import ui
 
 from waremill.app.marking import FieldScore, Mark, Marking, Score, TrialCard, TrialField, Verdict
+from waremill.app.picture_cards import Shot, photos, pictures_of
+from waremill.domain import is_missing
 from waremill.errors import WaremillError
 from waremill.web.pages import tables
 from waremill.web.pages.correcting import correct
 from waremill.web.pages.frame import plain
+from waremill.web.pages.pictures import SMALL, image, item_pictures, of_item
 from waremill.web.pages.shell import View
+from waremill.web.pages.stage import Scene, draw_stage, scene_of
 
 CARDS = 100
 VERDICTS = (("right", "1"), ("wrong", "2"), ("corrected", "3"))
@@ -131,7 +135,8 @@ class TrialCards:
         """Show a mark and what comes next at once; it is saved behind."""
         value = None
         if verdict == "corrected":
-            given, value = await correct(self.view, field)
+            address = partial(of_item, self.run, card.item_id)
+            given, value = await correct(self.view, field, address)
             if not given:
                 return
         kept: Verdict = "right" if value == field.value else "corrected"
@@ -185,9 +190,11 @@ class TrialCards:
                 ui.label(view.t("new.trial_none")).classes("wm-empty")
                 return
             card = self.cards[self.place]
-            with ui.element("div").classes("nr-card"):
+            pictured = any(pictures_of(one.value) for one in card.fields)
+            with ui.element("div").classes("nr-card nr-pictured" if pictured else "nr-card"):
                 self._head(card)
                 with ui.element("div").classes("nr-source"):
+                    self._photos(card)
                     tables.pairs(card.source)
                     if card.more:
                         with ui.element("details"):
@@ -242,16 +249,48 @@ class TrialCards:
                 with ui.element("span").classes("nr-marks"):
                     for verdict, key in VERDICTS:
                         self._button(card, number, verdict, key)
-            text = tables.shown(field.value, None)
+            if pictures_of(field.value):
+                draw_stage(
+                    view, self._scene(card, number), partial(of_item, self.run, card.item_id)
+                )
+            text = "" if pictures_of(field.value) else tables.shown(field.value, None)
             wrong = mark is not None and mark.verdict == "corrected"
             if text:
                 plain("div", text, "ed-value nr-was" if wrong else "ed-value")
-            else:
+            elif is_missing(field.value):
                 plain("div", view.t("mark.empty"), "nr-empty")
             if mark is not None and mark.verdict == "corrected":
-                plain("div", tables.shown(mark.value, None) or view.t("mark.empty"), "ed-value")
+                self._corrected(card, mark)
             for finding in field.findings:
-                plain("div", finding, "ed-finding")
+                plain("div", view.sentence(finding), "ed-finding")
+
+    def _photos(self, card: TrialCard) -> None:
+        """Draw the pictures a product names, where pictures were made of it."""
+        if not any(pictures_of(one.value) for one in card.fields):
+            return
+        with ui.element("div").classes("px-row px-photos"):
+            for origin, _ in photos({**card.source, **card.more}):
+                says = self.view.t("pictures.photo", key=card.key, column=origin.column)
+                image(of_item(self.run, card.item_id, origin, SMALL), says)
+
+    def _scene(self, card: TrialCard, number: int) -> Scene:
+        field = card.fields[number]
+        found = [origin for origin, _ in photos({**card.source, **card.more})]
+        own = [origin for origin in found if origin.column == field.made_from]
+        before = next(iter([*own, *found]), None)
+        shot = Shot(
+            field.name, number, pictures_of(field.value), pictures_of(list(field.choices)), before,
+            field.made_from is not None, heat_map=field.heat_map,
+        )  # fmt: skip
+        return scene_of(self.view, shot)
+
+    def _corrected(self, card: TrialCard, mark: Mark) -> None:
+        """Draw what is right in a field's place."""
+        if pictures := pictures_of(mark.value):
+            item_pictures(self.view, self.run, card.item_id, card.key, pictures)
+            return
+        text = tables.shown(mark.value, None) or self.view.t("mark.empty")
+        plain("div", text, "ed-value")
 
     def _button(self, card: TrialCard, number: int, verdict: str, key: str) -> None:
         field = card.fields[number]

@@ -143,7 +143,7 @@ class TrialStep:
             tables.state(view, status.state)
             if status.state in ("paused", "cancelled"):
                 state = view.word("state", status.state)
-                reason = status.reason or ""
+                reason = view.sentence(status.reason or "")
                 words = view.t("new.trial_stopped", name=status.run, state=state, reason=reason)
             else:
                 words = view.t(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Header, Path, Query, Request, Response, UploadFile
 from pydantic import Field
 
-from waremill.app.browsing import Browse, SavedSelection
+from waremill.app import Imported
+from waremill.app.browsing import Browse, ImportPreview, SavedSelection
+from waremill.app.importing import Problem
+from waremill.app.paging import Page
 from waremill.app.uploading import Uploads
 from waremill.errors import NotFound
 from waremill.web.rest.acting import Acting
@@ -26,6 +30,7 @@ from waremill.web.rest.shapes import (
     Shown,
     Size,
     Sql,
+    TargetText,
     absolute,
     file_name,
     must_match,
@@ -39,6 +44,14 @@ _Where = Annotated[
     Sql | None,
     Query(description="Which products: SQL over attributes.", examples=["brand = 'Dior'"]),
 ]  # fmt: skip
+_Targets = Annotated[
+    list[TargetText] | None,
+    Query(
+        max_length=50,
+        description="For whom, such as `de-DE@amazon`; may be repeated. A picture slot is filled "
+        "by what was made for every one of them, or once for all; without one, for any.",
+    ),
+]
 _Selection = Annotated[str, Path(min_length=1, max_length=100, description="Its name.")]
 _UploadId = Annotated[str, Path(max_length=64, description="An upload's id.")]
 
@@ -54,12 +67,30 @@ class CatalogShown(Shown):
     team: str | None
 
 
+class ReferenceShown(Shown):
+    """A picture in a slot, or several as a list."""
+
+    target: str = Field(description="For whom it is; empty for everybody.")
+    value: Any = Field(description="A reference, or the path or address the catalogue gives.")
+    made: bool = Field(description="Whether a run or a person put it there.")
+
+
+class SlotShown(Shown):
+    """A picture slot of a product: the catalogue's own picture first, then what was made."""
+
+    name: str
+    required: bool
+    many: bool = Field(description="Whether it holds several pictures.")
+    references: list[ReferenceShown] = Field(description="Empty where the slot is.")
+
+
 class ProductShown(Shown):
-    """A product."""
+    """A product; `slots` are the picture slots of its category, in their order."""
 
     key: str
     group: str | None
     attributes: dict[str, Any]
+    slots: list[SlotShown]
 
 
 class FacetShown(Shown):
@@ -73,7 +104,7 @@ class FacetShown(Shown):
 
 
 class CompletenessShown(Shown):
-    """How often an attribute is missing among the products of a category."""
+    """How often an attribute or a picture slot is missing among the products of a category."""
 
     category: str
     attribute: str
@@ -81,6 +112,8 @@ class CompletenessShown(Shown):
     missing: int
     total: int
     exact: bool
+    slot: bool = Field(description="Whether it is a picture slot.")
+    target: str | None = Field(description="The target a slot was looked at for; null: any.")
 
 
 class SelectionShown(Shown):
@@ -183,35 +216,53 @@ async def list_products(
     catalog: CatalogName,
     where: _Where = None,
     order_by: Annotated[Sql | None, Query(description="Such as `price DESC`.")] = None,
+    target: _Targets = None,
     cursor: Cursor = None,
     size: Size = 50,
 ) -> Any:
     """Page through the products a selection picks. A page may be short and have a next one."""
-    return await Browse(workspace).products(catalog, where, order_by, cursor=cursor, size=size)
+    browse, targets = Browse(workspace), target or ()
+    page = await browse.products(
+        catalog, where, order_by, targets=targets, cursor=cursor, size=size
+    )
+    return Page(await browse.with_slots(page.rows, targets), page.next)
 
 
 @router.get("/catalogs/{catalog}/count")
-async def count_products(workspace: Acting, catalog: CatalogName, where: _Where = None) -> Counted:
+async def count_products(
+    workspace: Acting, catalog: CatalogName, where: _Where = None, target: _Targets = None
+) -> Counted:
     """Count the products a selection picks."""
-    return Counted(count=await Browse(workspace).count(catalog, where))
+    return Counted(count=await Browse(workspace).count(catalog, where, targets=target or ()))
 
 
 @router.get("/catalogs/{catalog}/facets", response_model=list[FacetShown])
-async def list_facets(workspace: Acting, catalog: CatalogName, where: _Where = None) -> Any:
+async def list_facets(
+    workspace: Acting, catalog: CatalogName, where: _Where = None, target: _Targets = None
+) -> Any:
     """Give the columns with few values, and how many products of a selection have each."""
-    return await Browse(workspace).facets(catalog, where)
+    return await Browse(workspace).facets(catalog, where, targets=target or ())
 
 
 @router.get("/catalogs/{catalog}/completeness", response_model=list[CompletenessShown])
-async def show_completeness(workspace: Acting, catalog: CatalogName, where: _Where = None) -> Any:
-    """Say which attribute is missing how often, by category."""
-    return await Browse(workspace).completeness(catalog, where)
+async def show_completeness(
+    workspace: Acting, catalog: CatalogName, where: _Where = None, target: _Targets = None
+) -> Any:
+    """Say which attribute is missing how often, by category; picture slots also by target.
+
+    With targets there is a line for each slot that a target's channel takes.
+    """
+    return await Browse(workspace).completeness(catalog, where, targets=target or ())
 
 
 @router.get("/catalogs/{catalog}/products/{key:path}", response_model=ProductShown)
-async def show_product(workspace: Acting, catalog: CatalogName, key: ProductKey) -> Any:
-    """Show one product."""
-    return await Browse(workspace).product(catalog, key)
+async def show_product(
+    workspace: Acting, catalog: CatalogName, key: ProductKey, target: _Targets = None
+) -> Any:
+    """Show one product; with targets, the slots their channels take and what is for them."""
+    browse = Browse(workspace)
+    product = await browse.product(catalog, key)
+    return (await browse.with_slots([product], target or ()))[0]
 
 
 # Saved selections.
@@ -315,16 +366,7 @@ async def preview_import(workspace: Acting, given: ImportGiven) -> ImportPreview
     found = await Browse(workspace).preview_import(
         [upload.path], key=given.key, group=given.group, sheet=given.sheet, catalog=given.catalog
     )
-    return ImportPreviewed(
-        catalog=found.catalog, fresh=found.fresh, key=found.key, columns=list(found.columns),
-        new=found.new, changed=found.changed, unchanged=found.unchanged,
-        problems=found.problem_count, notes=list(found.notes),
-        first_problems=[
-            RowProblem(file=file_name(one.source), row=one.row, message=one.message)
-            for one in found.problems[:100]
-        ],
-        sample=[SampleRow.model_validate(one) for one in found.sample],
-    )  # fmt: skip
+    return shown_preview(found)
 
 
 @router.post("/imports", status_code=201)
@@ -334,11 +376,31 @@ async def import_file(workspace: Acting, given: ImportGiven) -> ImportShown:
     done = await workspace.import_catalog(
         [upload.path], key=given.key, group=given.group, sheet=given.sheet, catalog=given.catalog
     )
+    return shown_import(done)
+
+
+def shown_preview(found: ImportPreview) -> ImportPreviewed:
+    """Give what an import would do as the API shows it."""
+    return ImportPreviewed(
+        catalog=found.catalog, fresh=found.fresh, key=found.key, columns=list(found.columns),
+        new=found.new, changed=found.changed, unchanged=found.unchanged,
+        problems=found.problem_count, notes=list(found.notes),
+        first_problems=_first(found.problems),
+        sample=[SampleRow.model_validate(one) for one in found.sample],
+    )  # fmt: skip
+
+
+def shown_import(done: Imported) -> ImportShown:
+    """Give what an import did as the API shows it."""
     return ImportShown(
         catalog=done.catalog, key=done.key, new=done.new, changed=done.changed,
         unchanged=done.unchanged, problems=done.problem_count, notes=done.notes,
-        first_problems=[
-            RowProblem(file=file_name(one.source), row=one.row, message=one.message)
-            for one in done.problems[:100]
-        ],
+        first_problems=_first(done.problems),
     )  # fmt: skip
+
+
+def _first(problems: Sequence[Problem]) -> list[RowProblem]:
+    return [
+        RowProblem(file=file_name(one.source), row=one.row, message=one.message)
+        for one in problems[:100]
+    ]

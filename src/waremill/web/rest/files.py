@@ -175,6 +175,7 @@ class ModelShown(Shown):
     input: str
     output: str
     per: str
+    call: str | None = None
     price_source: str | None
     key: str
     fallback: list[str]

@@ -45,6 +45,12 @@ async def list_owners(workspace: Acting) -> Any:
     return await Owners(workspace).list()
 
 
+@router.get("/owners/{kind}/{name:path}", response_model=OwnerShown)
+async def show_owner(workspace: Acting, kind: _Kind, name: _Name) -> Any:
+    """Say whose a template, pipeline or model is."""
+    return await Owners(workspace).find(kind, name)
+
+
 @router.put("/owners/{kind}/{name:path}", response_model=OwnerShown)
 async def give_to_team(workspace: Acting, kind: _Kind, name: _Name, given: OwnerGiven) -> Any:
     """Give a template, pipeline or model to a team; it is not there for the others then."""

@@ -16,6 +16,7 @@ import orjson
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse
 
+from waremill.web.rest import pictures
 from waremill.web.rest.problems import MEDIA_TYPE, Problem
 
 ABOUT = (
@@ -28,10 +29,13 @@ TAGS = [
     {"name": "catalogue", "description": "Products: what there is to write about."},
     {"name": "templates", "description": "Templates, pipelines and rules; drafts and approval."},
     {"name": "models", "description": "The configured models."},
+    {"name": "playground", "description": "A draft tried on one product, or sides on a few."},
+    {"name": "workspace", "description": "Whether the workspace is as it should be."},
     {"name": "runs", "description": "Estimates and runs: begin, follow, steer, take the result."},
     {"name": "trials", "description": "What a sample shows; marks on it."},
     {"name": "generate", "description": "One product now."},
     {"name": "reviews", "description": "Verdicts on items, one by one, many at once, by sample."},
+    {"name": "pictures", "description": "Pictures of items and products; operations on one."},
     {"name": "history", "description": "Every change of a value; taking changes back."},
     {"name": "spend", "description": "What was paid."},
     {"name": "webhooks", "description": "Whom we tell when a run ends or an item is accepted."},
@@ -54,7 +58,10 @@ _REASONS = {
     503: "The server is busy or its disk is full.",
 }
 _ALWAYS = (400, 401, 403, 422, 500, 503)
-_MODELS = ("/v1/generate", "/v1/models/check", "/v1/estimates", "/v1/trials", "/v1/runs")
+_MODELS = (
+    "/v1/generate", "/v1/models/check", "/v1/estimates", "/v1/trials", "/v1/runs", "/v1/plays",
+    "/v1/comparisons",
+)  # fmt: skip
 _KEY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -100,6 +107,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     # The empty one: a server on loopback without accounts asks for nothing.
     document["security"] = [{"token": []}, {"session": []}, {}]
+    pictures.describe(document)
     for path, method, operation in operations(document):
         _complete_operation(path, method, operation)
     return document

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, get_args
 
@@ -40,12 +41,15 @@ from waremill.web.rest.shapes import (
     file_name,
     team_names,
 )
-from waremill.web.rest.tasks import EVENT_SCHEMA, EVENT_STREAM, StatusShown, event, shown_status
+from waremill.web.rest.streaming import EVENT_SCHEMA, EVENT_STREAM, STREAM_HEADERS, event
+from waremill.web.rest.tasks import StatusShown, shown_status
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 trials = APIRouter(prefix="/v1", tags=["trials"])
 
 LOOK_SECONDS = 1.0
+NOTES, LONGEST_NOTES = "Waremill-Notes", 2_000
+"""The header with an export's notes, and its most bytes: proxies refuse answers with long ones."""
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox allow-scripts"
@@ -241,7 +245,7 @@ async def follow_run(workspace: Acting, request: Request, run: RunName) -> Respo
     found = await workspace.find_run(run)  # an unknown one is a 404 and no stream
     return StreamingResponse(
         _followed(workspace, request, found.name), media_type=EVENT_STREAM,
-        headers={"X-Accel-Buffering": "no", "Cache-Control": "no-cache"},
+        headers=STREAM_HEADERS,
     )  # fmt: skip
 
 
@@ -335,6 +339,12 @@ async def count_items(workspace: Acting, run: RunName, chosen: Filters) -> Count
         200: {
             "content": {"application/octet-stream": {"schema": {"type": "string"}}},
             "description": "The file, as an attachment.",
+            "headers": {
+                NOTES: {
+                    "description": "What could not be kept as it is: a JSON list of sentences.",
+                    "schema": {"type": "string"},
+                }
+            },
         }
     },
 )
@@ -350,14 +360,22 @@ async def export_run(
     folder = FilePath(await asyncio.to_thread(tempfile.mkdtemp, prefix="waremill-export-"))
     try:
         place = folder / f"{found.name}.{format}"
-        await workspace.export(found.name, place, accepted=accepted, wide=wide)
+        done = await workspace.export(found.name, place, accepted=accepted, wide=wide)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return FileResponse(
         place, filename=place.name, media_type="application/octet-stream",
+        headers=_noted(done["notes"]),
         background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
     )  # fmt: skip
+
+
+def _noted(notes: Sequence[str]) -> dict[str, str]:
+    """Give the header with an export's notes, as many as fit."""
+    while notes and len(json.dumps(notes)) > LONGEST_NOTES:
+        notes = notes[:-1]
+    return {NOTES: json.dumps(notes)} if notes else {}
 
 
 @router.get("/runs/{run}/report", response_class=HTMLResponse)

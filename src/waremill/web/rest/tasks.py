@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, JsonValue
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse
 
 from waremill.app import Estimate, Workspace, generating, launching
-from waremill.app.generating import Generated
 from waremill.app.options import TaskOptions
 from waremill.app.status import RunStatus, money
 from waremill.app.uploading import Uploads
-from waremill.errors import ConfigError, WaremillError
-from waremill.web.rest import problems
+from waremill.errors import ConfigError
 from waremill.web.rest.acting import Acting
 from waremill.web.rest.shapes import (
     FindingShown,
@@ -31,21 +26,9 @@ from waremill.web.rest.shapes import (
     file_name,
     team_id,
 )
+from waremill.web.rest.streaming import Say, may_stream, stream, wants_stream
 
 router = APIRouter(prefix="/v1", tags=["runs"])
-EVENT_STREAM = "text/event-stream"
-EVENT_SCHEMA = {
-    "type": "object",
-    "required": ["event", "data"],
-    "properties": {
-        "event": {"type": "string"},
-        "data": {"type": "string", "description": "A JSON document."},
-    },
-}
-"""What the document says of each event, as OpenAPI 3.2 describes a stream's items."""
-QUIET_SECONDS = 15.0
-"""After so long without a word a stream says that it lives."""
-
 _Pipeline = Annotated[
     str,
     Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f/\\]*$", examples=["launch"],
@@ -298,11 +281,8 @@ def shown_estimate(found: Estimate, workspace: Workspace) -> EstimateShown:
     "/generate",
     response_model=GeneratedShown,
     tags=["generate"],
-    responses={
-        200: {"content": {EVENT_STREAM: {"schema": EVENT_SCHEMA}},
-              "description": "What was made; as events `token`, `result` and `error` on request."}
-    },
-)  # fmt: skip
+    responses=may_stream("What was made; as events `token`, `result` and `error` on request."),
+)
 async def generate(workspace: Acting, request: Request, given: GenerateGiven) -> Response:
     """Make one product's fields now.
 
@@ -310,81 +290,16 @@ async def generate(workspace: Acting, request: Request, given: GenerateGiven) ->
     `{"text": …}`, then one `result` with what is answered otherwise, or one `error` with a problem.
     """
     pays = await team_id(workspace, given.team)
-    if _wants_stream(request):
-        events = _events(workspace, request, given, pays)
-        headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-cache"}
-        return StreamingResponse(events, media_type=EVENT_STREAM, headers=headers)
-    made = await generating.generate(
-        workspace, given.pipeline, given.product, given.target,
-        model=given.model, params=given.params, team=pays,
-    )  # fmt: skip
-    return JSONResponse(_generated(made))
+
+    async def work(say: Say | None = None) -> Any:
+        emit = None if say is None else (lambda text: say("token", {"text": text}))
+        made = await generating.generate(
+            workspace, given.pipeline, given.product, given.target,
+            model=given.model, params=given.params, team=pays, emit=emit,
+        )  # fmt: skip
+        return GeneratedShown.model_validate(made).model_dump(mode="json")
+
+    return stream(request, work) if wants_stream(request) else JSONResponse(await work())
 
 
-def _wants_stream(request: Request) -> bool:
-    accepted = request.headers.get("accept", "")
-    return any(part.partition(";")[0].strip() == EVENT_STREAM for part in accepted.split(","))
-
-
-def _generated(made: Generated) -> Any:
-    return GeneratedShown.model_validate(made).model_dump(mode="json")
-
-
-_working: set[asyncio.Task[Any]] = set()
-"""What goes on although nobody listens any more: its answer is paid for, and will be kept."""
-
-
-async def _events(
-    workspace: Workspace, request: Request, given: GenerateGiven, pays: int | None
-) -> AsyncIterator[bytes]:
-    """Give the events of one generation; it goes on when the client leaves."""
-    said: asyncio.Queue[tuple[str, Any] | None] = asyncio.Queue()
-
-    async def work() -> None:
-        try:
-            made = await generating.generate(
-                workspace, given.pipeline, given.product, given.target,
-                model=given.model, params=given.params, team=pays,
-                emit=lambda text: said.put_nowait(("token", {"text": text})),
-            )  # fmt: skip
-            said.put_nowait(("result", _generated(made)))
-        except WaremillError as error:
-            found = problems.describe(error, problems.request_id_of(request))
-            said.put_nowait(("error", found))
-        except Exception:
-            said.put_nowait(("error", problems.bug(problems.request_id_of(request))))
-            raise
-        finally:
-            said.put_nowait(None)
-
-    task = asyncio.create_task(work())
-    _working.add(task)
-    task.add_done_callback(_working.discard)
-    closing: asyncio.Event = request.app.state.closing
-    while not closing.is_set():
-        try:
-            one = await asyncio.wait_for(said.get(), QUIET_SECONDS)
-        except TimeoutError:
-            yield b": still working\n\n"
-            continue
-        if one is None:
-            if not task.cancelled() and (bug := task.exception()) is not None:
-                raise bug  # the log has it under the request's id
-            return
-        yield event(*one)
-
-
-def event(name: str, data: Any) -> bytes:
-    """Write a server-sent event."""
-    return f"event: {name}\n".encode() + b"data: " + orjson.dumps(data) + b"\n\n"
-
-
-__all__ = [
-    "EVENT_SCHEMA",
-    "EVENT_STREAM",
-    "StatusShown",
-    "event",
-    "router",
-    "shown_estimate",
-    "shown_status",
-]
+__all__ = ["StatusShown", "router", "shown_estimate", "shown_status"]

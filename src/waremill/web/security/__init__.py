@@ -9,6 +9,7 @@ from waremill.web.security.callers import COOKIE, Caller, actor_now, cookie_name
 from waremill.web.security.gate import UPLOADS, install
 from waremill.web.security.headers import PAGE_POLICY, STRICT_POLICY
 from waremill.web.security.hosts import allowed_hosts, check_host, is_loopback
+from waremill.web.security.proxies import Proxies
 from waremill.web.security.redirects import login_address, safe_next
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "STRICT_POLICY",
     "UPLOADS",
     "Caller",
+    "Proxies",
     "actor_now",
     "allowed_hosts",
     "check_host",

@@ -38,15 +38,18 @@ def cookie_name(secure: bool) -> str:
     return f"__Host-{COOKIE}" if secure else COOKIE
 
 
-async def identify(workspace: Workspace, connection: HTTPConnection, cookie: str) -> Caller | None:
-    """Say who a request or a socket comes from; None for nobody we know."""
+async def identify(workspace: Workspace, connection: HTTPConnection) -> Caller | None:
+    """Say who a request or a socket comes from; None for nobody we know.
+
+    Its state has the session cookie's name, and whether a trusted proxy handed it on.
+    """
     accounts = Accounts(workspace)
     address = connection.client.host if connection.client else None
     token = bearer(connection)
     if token is not None:
         holder = await accounts.actor_of_token(token, address)
         return None if holder is None else Caller(holder, "token")
-    if secret := connection.cookies.get(cookie):
+    if secret := connection.cookies.get(connection.state.cookie):
         found = await accounts.actor_of_session(secret, address)
         if found is not None:
             return Caller(found[0], "session", found[1])
@@ -61,7 +64,7 @@ async def actor_now(workspace: Workspace, connection: HTTPConnection) -> Actor |
     For pages that live on: what stood in `request.state.actor` when the page was opened may be
     over (signed out, disabled, another role).
     """
-    caller = await identify(workspace, connection, connection.state.cookie)
+    caller = await identify(workspace, connection)
     return None if caller is None else caller.actor
 
 
@@ -80,6 +83,7 @@ def _at_the_machine(connection: HTTPConnection) -> bool:
     host = host_of(headers)
     return (
         host is not None
+        and not connection.state.proxied
         and name_of(host) in LOOPBACK_NAMES
         and connection.client is not None
         and is_loopback(connection.client.host)

@@ -25,11 +25,13 @@ from waremill.web.security.bodies import BodyLimit, announced, most_bytes
 from waremill.web.security.callers import Caller, bearer, cookie_name, identify
 from waremill.web.security.headers import write_headers
 from waremill.web.security.hosts import SAFE_METHODS, host_of, origin_problem
+from waremill.web.security.proxies import Proxies
 from waremill.web.security.redirects import LOGIN, login_address
 
 UPLOADS = (
     r"/_nicegui/client/[^/]+/upload/[^/]+",
     r"/v1/(?:[^/]+/)*uploads?",
+    r"/v1/pictures/[^/]+",
 )
 """Regular expressions of the paths that take files."""
 SESSION_PATH = "/v1/session"
@@ -38,6 +40,7 @@ _ASSETS = re.compile(r"/_nicegui/\d[^/]*/.+")
 """What NiceGUI ships: the same for everybody, and the sign-in page needs it."""
 _SOCKET, _NICEGUI = "/_nicegui_ws/", "/_nicegui/"
 _NOT_PAGES = ("/v1/", "/_nicegui", "/openapi.json", "/metrics")
+NO_PROXIES = Proxies()
 _KINDS = {
     400: "BadRequest", 401: "NotSignedIn", 403: "Forbidden", 413: "TooLarge", 503: "LimitReached",
 }  # fmt: skip
@@ -51,6 +54,7 @@ class Rules:
     secure: bool
     open: frozenset[str]
     uploads: tuple[re.Pattern[str], ...]
+    proxies: Proxies
 
     def is_open(self, method: str, path: str) -> bool:
         """Say whether a path is for those who have not signed in, too."""
@@ -67,20 +71,24 @@ def install(
     secure: bool,
     open_paths: Collection[str] = (),
     uploads: Sequence[str] = UPLOADS,
+    proxies: Proxies = NO_PROXIES,
 ) -> None:
     """Put the wall around an application; what is added to it later stands outside.
 
     `hosts` is every `Host` it answers to (see `allowed_hosts`); `secure` says that browsers reach
     it over https; `open_paths` are further paths that need no sign-in; `uploads` are regular
-    expressions of the paths whose bodies may have 512 MB. It sets, for requests and sockets alike,
+    expressions of the paths whose bodies may have 512 MB; `proxies` may say whom a request comes
+    from, and that it came over https. It sets, for requests and sockets alike,
     `request.state.actor` (None for nobody), `.csrf` (text, empty without a session), `.workspace`
-    (acting as the caller; None for nobody) and `.cookie` (the session cookie's name).
+    (acting as the caller; None for nobody), `.cookie` (the session cookie's name) and `.proxied`
+    (whether it came through a trusted proxy); `request.client` is who really called.
     """
     rules = Rules(
         frozenset(host.casefold() for host in hosts),
         secure,
         _OPEN | frozenset(open_paths),
         tuple(re.compile(pattern) for pattern in uploads),
+        proxies,
     )
     app.state.workspace = workspace
     app.add_middleware(Gate, workspace=workspace, rules=rules)
@@ -97,11 +105,25 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request or a socket through, or answer it here."""
         if scope["type"] == "http":
+            self._look_through(scope)
             await self._request(scope, receive, send)
         elif scope["type"] == "websocket":
+            self._look_through(scope)
             await self._socket(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _look_through(self, scope: Scope) -> None:
+        """Put in the place of a trusted proxy who called it, and how."""
+        came = self._rules.proxies.came(scope)
+        # What the setting promises, no header takes back.
+        secure = self._rules.secure or came.https
+        scope["client"] = came.client
+        if came.https:
+            scope["scheme"] = "wss" if scope["type"] == "websocket" else "https"
+        scope.setdefault("state", {}).update(
+            proxied=came.proxied, secure=secure, cookie=cookie_name(secure)
+        )
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -139,7 +161,7 @@ class Gate:
         if unsafe or path.startswith(_SOCKET):
             # What carries no CSRF token of its own must show where it comes from.
             required = unsafe and path.startswith((_SOCKET, _NICEGUI))
-            said = origin_problem(headers, host, secure=self._rules.secure, required=required)
+            said = origin_problem(headers, host, secure=_is_secure(scope), required=required)
             if said is not None:
                 return _refuse(scope, 403, said)
         return None
@@ -161,21 +183,19 @@ class Gate:
         return None
 
     async def _introduce(self, scope: Scope, connection: HTTPConnection) -> Caller | None:
-        cookie = cookie_name(self._rules.secure)
-        caller = await identify(self._workspace, connection, cookie)
+        caller = await identify(self._workspace, connection)
         _drop_prefix(scope)
-        scope.setdefault("state", {}).update(
+        scope["state"].update(
             actor=None if caller is None else caller.actor,
             csrf="" if caller is None else caller.csrf,
             workspace=None if caller is None else self._workspace.acting(caller.actor),
-            cookie=cookie,
         )
         return caller
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a socket through whose page is ours and whose user is known."""
         connection = HTTPConnection(scope)
-        host, secure = host_of(connection.headers), self._rules.secure
+        host, secure = host_of(connection.headers), _is_secure(scope)
         required = bearer(connection) is None
         refused = host is None or host not in self._rules.hosts
         if not refused and host is not None:
@@ -221,6 +241,11 @@ class _Answer:
             message["headers"] = list(message.get("headers", ()))
             write_headers(MutableHeaders(raw=message["headers"]), self._path)
         await self._send(message)
+
+
+def _is_secure(scope: Scope) -> bool:
+    secure: bool = scope["state"]["secure"]
+    return secure
 
 
 def _problems() -> ModuleType:

@@ -66,14 +66,18 @@ def _has_port(entry: str) -> bool:
 async def check_host(workspace: Workspace, host: str, hosts: Collection[str] = ()) -> None:
     """Raise ConfigError where the server must not listen on a host.
 
-    Anything but loopback needs accounts; an address that stands for all of them needs the names it
-    is reached by, in `hosts`.
+    Anything but loopback needs accounts, and so does what a proxy lets others reach; an address
+    that stands for all of them needs the names it is reached by, in `hosts`.
     """
-    if is_loopback(host):
+    proxied = bool(workspace.settings.server.trusted_proxies)
+    if is_loopback(host) and not proxied:
         return
     if not await Accounts(workspace).any_accounts():
         raise ConfigError(
-            f"others can reach {host or 'all addresses'}, so it needs accounts;"
+            "others can reach it through a proxy (`trusted_proxies` in [server]), so it needs"
+            " accounts; `waremill user add NAME` makes the first"
+            if proxied
+            else f"others can reach {host or 'all addresses'}, so it needs accounts;"
             " `waremill user add NAME` makes the first, or serve on 127.0.0.1"
         )
     if _is_any(host) and not hosts:

@@ -1,7 +1,8 @@
 """Every word of the console, in English and 中文: one module an area, joined into one catalogue.
 
-A module here has `STRINGS: dict[str, tuple[str, str]]`, key to (English, 中文). In a text `{name}`
-is a value, numbers grouped by thousands, and `{count:item|items}` picks a word by number.
+An area here has `STRINGS: dict[str, tuple[str, str]]`, key to (English, 中文). In a text `{name}`
+is a value, numbers grouped by thousands, and `{count:item|items}` picks a word by number. What the
+application itself says in English is in `sentences`; how things are called, in `terms`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ def all_texts() -> Mapping[str, tuple[str, str]]:
     """Give all texts by key; raises ValueError where two areas use one key."""
     found: dict[str, tuple[str, str]] = {}
     for module in iter_modules(__path__):
-        texts: dict[str, tuple[str, str]] = import_module(f"{__name__}.{module.name}").STRINGS
+        if module.ispkg:  # sentences that are raised elsewhere, not texts of a page
+            continue
+        area = import_module(f"{__name__}.{module.name}")
+        texts: dict[str, tuple[str, str]] = getattr(area, "STRINGS", {})
         twice = found.keys() & texts.keys()
         if twice:
             raise ValueError(f"these texts are written twice: {sorted(twice)}")

@@ -8,7 +8,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "history.show": ("Show", "查看"),
     "history.ask": (
         "Name a product by its key to see every change of its copy.",
-        "输入商品键，查看其文案的所有变更。",
+        "输入商品编号，查看其文案的所有变更。",
     ),
     "history.none": ("Nothing of this product has changed yet.", "该商品还没有变更。"),
     "history.run": ("Run", "任务"),
@@ -35,7 +35,7 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Rendered again from what the run was frozen with; it was asked again since.",
         "按任务冻结时的内容重新生成，实际请求可能经过重问。",
     ),
-    "history.answer": ("Reply of {model}, {at}", "{model} 的回答，{at}"),
+    "history.answer": ("Reply of {model}, {at}", "{model} 的回复，{at}"),
     "history.live": ("live", "当前生效"),
     "history.revert": ("Revert to this", "恢复到此版本"),
     "history.sure_revert": (

@@ -25,7 +25,7 @@ STRINGS: dict[str, tuple[str, str]] = {
         "person added here must sign in from then on, and so must everybody else.",
         "还没有账户：使用本机的人可以执行所有操作。添加第一个用户后，所有人都需要登录。",
     ),
-    "people.users": ("People", "用户"),
+    "people.users": ("Accounts", "账户"),
     "people.teams": ("Teams", "团队"),
     "people.tokens": ("API tokens", "API 令牌"),
     "people.name": ("Name", "名称"),
@@ -58,7 +58,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "people.monthly_budget": ("Monthly budget, {currency}", "每月预算（{currency}）"),
     "people.share": ("Share of rates", "速率份额"),
     "people.approve_above": (
-        "A second person above, {currency}",
+        "Second approval above, {currency}",
         "超过此金额需他人批准（{currency}）",
     ),
     "people.unlimited": ("no limit", "不限"),

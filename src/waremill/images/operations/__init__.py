@@ -1,0 +1,1 @@
+"""The operations, one file each: a function `(picture, options, tools)` marked `@operation`."""
