@@ -7,6 +7,9 @@ from typing import Any
 
 from markup import code, prose, table
 
+from waremill import weights
+from waremill.checks import pictures
+from waremill.checks.pictures import duplicate_pictures
 from waremill.images.operation import bounds, operations
 from waremill.steps.pictures import operating
 
@@ -32,7 +35,25 @@ def operations_page() -> str:
         ]
         own = prose(one.run.__doc__)
         parts += [f"## {name}", own, table(["option", "takes", "", "default"], rows)]
-    return "\n\n".join(parts)
+    rows = [
+        (code(one.use), one.title, f"{one.size / 1e6:,.1f} MB", one.licence, code(one.sha256))
+        for one in weights.PICTURE_MODELS
+    ]
+    parts += [
+        "## Models",
+        "Fetched when an operation first needs one, verified, and kept in the models folder. An "
+        "operation's `model` takes the path of a file of your own too.",
+        table(["name", "model", "size", "licence", "SHA-256"], rows),
+        "## Checks",
+        "A `check` step with `image` runs these over a picture; any limit is set by its name. See "
+        "[the step](steps.md#check).",
+    ]
+    for name in pictures.names():
+        check = pictures.get(name)
+        limits = ", ".join(f"`{one}` ({value})" for one, value in check.__dict__["limits"].items())
+        parts += [f"### {name}", prose(check.__doc__), f"Limits: {limits}." if limits else ""]
+    parts += ["### duplicate-pictures", prose(duplicate_pictures.__doc__)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _told(one: dataclasses.Field[Any]) -> str:

@@ -128,6 +128,20 @@ async def test_what_a_sheet_or_a_person_writes_as_a_reference_opens_nothing(
     await shop.ask("GET", address(run, second["id"], foreign), status=404)
 
 
+async def test_what_another_run_made_of_the_same_product_is_shown_beside_it(
+    shop: Shop, run: str
+) -> None:
+    pipeline = shop.workspace.settings.root / "pipelines" / "web.yaml"
+    step = "transcode: {image: photo, into: web_image, format: webp, most_side: 300}"
+    pipeline.write_text(f"name: web\nsteps:\n  - {step}\n", encoding="utf-8")
+    again = (await shop.workspace.run("web", catalog=CATALOG)).run
+    old, new = await items_of(shop, run), await items_of(shop, again)
+    before = old[0]["values"]["web_image"]
+    assert before != new[0]["values"]["web_image"]
+    assert (await shop.client.get(address(again, new[0]["id"], before))).status_code == 200
+    await shop.ask("GET", address(again, new[1]["id"], before), status=404)
+
+
 async def test_taking_a_variant_is_an_edit(shop: Shop, run: str) -> None:
     item = (await items_of(shop, run))[0]
     variants = item["values"]["scene_variants"]

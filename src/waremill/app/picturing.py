@@ -92,10 +92,11 @@ def operate(
     operation = operation_named(name)
     given = dict(settings)
     pictures = {one: Path(str(given.pop(one))) for one in operation.pictures if given.get(one)}
-    work = _Work(operation, given, pictures, _tools(folder))
     jobs, skipped = _jobs(source, target)
     found = Operated(skipped=skipped)
     count = threads or os.cpu_count() or 1
+    # Many pictures keep the cores busy one each; a single one takes them all.
+    work = _Work(operation, given, pictures, _tools(folder, count if len(jobs) == 1 else 1))
     done = 0
     with ThreadPoolExecutor(max_workers=count, thread_name_prefix="picture") as pool:
         try:
@@ -239,7 +240,7 @@ def _jobs(source: Path, target: Path) -> tuple[list[Job], int]:
     return [(source, target)], 0
 
 
-def _tools(folder: str | Path | None) -> Tools:
+def _tools(folder: str | Path | None, threads: int) -> Tools:
     """Give what operations use: models' files, and a workspace's presets and fonts where one is."""
     from waremill.images.operation import Tools
 
@@ -251,5 +252,5 @@ def _tools(folder: str | Path | None) -> Tools:
     start = Path.cwd() if folder is None else Path(folder)
     with suppress(ConfigError):
         root = find_workspace(start)
-        return Tools(weights, 1, (root / "fonts",), workspace_files(root))
-    return Tools(weights, 1)
+        return Tools(weights, threads, (root / "fonts",), workspace_files(root))
+    return Tools(weights, threads)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,8 +198,9 @@ class Pictures:
         database, pictures = self._workspace.database, self._settings.pictures
         kept = _THUMBNAILS.get(database)
         if kept is None:
-            folder = self._settings.root / FOLDER
-            kept = Thumbnails(folder, keeping.threads(pictures.threads), pictures.threads + 1)
+            # Threads of their own: an operation that takes minutes must not keep pages waiting.
+            threads = ThreadPoolExecutor(pictures.threads, thread_name_prefix="thumbnail")
+            kept = Thumbnails(self._settings.root / FOLDER, threads, pictures.threads + 1)
             _THUMBNAILS[database] = kept
         return await kept.get(name, side, load, seconds=seconds)
 

@@ -142,7 +142,7 @@ def before_backdrop(rgb: Pixels, coarse: Coarse, *, holes: bool = False) -> Coar
     cells = cv2.resize(
         rgb[top:bottom, left:right], coarse.plane.shape[::-1], interpolation=cv2.INTER_AREA
     )
-    alike = (np.abs(cells - colour).max(axis=2) <= BACKDROP).astype(np.uint8)
+    alike = np.asarray(cv2.inRange(cells, colour - BACKDROP, colour + BACKDROP), np.uint8)
     count, parts = cv2.connectedComponents(np.pad(alike, 1, constant_values=1), connectivity=4)
     outside = int(parts[0, 0])
     parts = parts[1:-1, 1:-1]
@@ -169,9 +169,9 @@ def _backdrop(rgb: Pixels) -> NDArray[np.float64] | None:
         side.reshape(-1, 3) for side in
         (small[:deep], small[-deep:], small[:, :deep], small[:, -deep:])
     ]).astype(np.int16)  # fmt: skip
-    colour = np.median(rim, axis=0)
+    colour = np.asarray(np.median(rim, axis=0), np.float64)
     plain = np.mean(np.abs(rim - colour).max(axis=1) <= BACKDROP) >= BACKDROP_PART
-    return np.asarray(colour, np.float64) if plain else None
+    return colour if plain else None
 
 
 def without_small_parts(coarse: Coarse, least: float) -> Coarse:

@@ -5,6 +5,17 @@ compressed; it must not recolour it, bend it, lose a line of its label or invent
 is found again (`registration`), laid on the same grid, and compared there inside its mask: colours
 as ΔE 2000, structure as SSIM, edges, and text where a reader is installed (`text_reading`). What a
 scale, a shift and a turn cannot explain counts as a change.
+
+How often that is right, without reading text. The limits of `Tolerance` were set on 19 cut-outs
+(clothes, shoes, a bottle, a mug, a book) and then tried on 18 studio photographs nobody had tuned
+them on. The same product in new pictures — other backgrounds and scenes, half to 1.25 times as
+large, turned by 2°, 3 % brighter, sharpened, JPEG down to 50, WebP, AVIF — was called changed in 0
+of 143 and 0 of 126 cases (together at most 1.4 % at 95 % confidence). Changed products were caught
+in 165 of 171 and 129 of 150 cases: recoloured print 34 of 34, another shade 37 of 37, a word on
+it 37 of 37, bent by 2 % 35 of 37, wider by 7 % 36 of 37 and by 4 % 34 of 37, another logo 32 of 34,
+print erased 30 of 34; of a third of a small print erased only 19 of 34. What is missed is mostly
+next to invisible: grooves of a gym ball, the shape of a plain roller, which only its outline gives
+away. Products whose colours were adapted to a scene by up to ΔE 4 passed.
 """
 
 from __future__ import annotations

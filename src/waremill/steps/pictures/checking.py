@@ -14,7 +14,7 @@ from waremill.checks.pictures import PictureDraft, duplicate_pictures
 from waremill.domain import Finding, Item, Signature
 from waremill.errors import ConfigError, Where
 from waremill.images.encoding import encode
-from waremill.images.picture import Picture, Plane
+from waremill.images.picture import Plane
 from waremill.images.presets import find_preset, presets
 from waremill.images.reading import read_picture
 from waremill.pipeline import BoundStep, Context, Derivation, StepSettings, scalar
@@ -85,9 +85,7 @@ def _read(step: StepSettings, kit: Kit) -> _Wanted:
                 f"check has no setting “{name}”{suggestion(name, (*_SETTINGS, *known))}"
             )
         limits[name] = value if isinstance(known[name], str) else scalar(str(value))
-    # A limit of a wrong kind is said now rather than for every item.
-    blank = PictureDraft("", Picture(np.full((8, 8, 3), 255, np.uint8)))
-    pictures.run_picture_checks([one for one in rules if one != DUPLICATES], blank, limits)
+    pictures.need_limits(limits)
     named = {one: str(given[one]) if one in given else None for one in _SETTINGS[1:4]}
     return _Wanted(
         str(given["image"]), named["before"], named["product"], named["mask"], rules, limits
