@@ -178,6 +178,13 @@ class Asset:
         return f"asset:{self.sha256}.{self.ending}"
 
 
+def refers(value: object) -> bool:
+    """Say whether a field's value refers to a stored file, or is a list that begins with one."""
+    if isinstance(value, list | tuple) and value:
+        value = value[0]
+    return isinstance(value, str) and value.startswith("asset:") and Asset.parse(value) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """What a text or picture is found again by among many, when it is only nearly the same.

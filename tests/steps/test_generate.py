@@ -300,3 +300,13 @@ def test_a_step_that_cannot_work_says_so_before_anything_is_paid(
     step = StepSettings("generate", "copy", given.pop("settings"), **given)
     with pytest.raises((ConfigError, TemplateError), match=said):
         steps.make(step, Kit(files, Rules(), {}))
+
+
+async def test_a_text_that_names_a_stored_file_is_asked_for_again() -> None:
+    forged = {"title": "Eau Sauvage", "body": f"asset:{'0' * 64}.png"}
+    desk = Desk(forged, GOOD)
+    assert await built().run(item(), desk.context) == GOOD
+    assert len(desk.asked) == 2
+    stubborn = Desk(forged)
+    assert await built().run(item(), stubborn.context) == {"title": "Eau Sauvage"}
+    assert "contract" in stubborn.errors

@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 
 from waremill.app.assembly import Assembly
 from waremill.app.keeping import storage_at
-from waremill.app.picture_files import PictureFolder, refers
+from waremill.app.picture_files import PictureFolder
 from waremill.app.status import NANO
 from waremill.catalog.publishers import Column, Written, publish_rows, publisher_for
+from waremill.domain import refers
 from waremill.settings import Settings
 from waremill.store import reporting
 from waremill.store.reporting import FinishedItem

@@ -98,13 +98,6 @@ class PictureFolder:
         return path
 
 
-def refers(value: Any) -> bool:
-    """Say whether a value refers to stored pictures."""
-    if isinstance(value, list) and value:
-        value = value[0]
-    return isinstance(value, str) and Asset.parse(value) is not None
-
-
 def labelled(content: bytes, asset: Asset, item: FinishedItem, field: str, run: str) -> bytes:
     """Write into a picture that a model made or changed it, where one did."""
     found = _made_by(item.provenance, field, set())
@@ -133,4 +126,4 @@ def _made_by(
     return None
 
 
-__all__ = ["PictureFolder", "labelled", "refers"]
+__all__ = ["PictureFolder", "labelled"]

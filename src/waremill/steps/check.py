@@ -19,7 +19,7 @@ from typing import Any
 
 from waremill import checks
 from waremill.checks import Draft, near_duplicates
-from waremill.domain import Finding, Item, category_of
+from waremill.domain import Finding, Item, category_of, refers
 from waremill.errors import ConfigError, Where
 from waremill.pipeline import BoundStep, Context, StepSettings
 from waremill.rules.document import suggestion
@@ -50,7 +50,8 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
         findings: list[Finding] = []
         if plain:
             category = category_of(item.values)
-            draft = Draft(item.fields, item.product.attributes, item.target, {}, category)
+            texts = {name: value for name, value in item.fields.items() if not refers(value)}
+            draft = Draft(texts, item.product.attributes, item.target, {}, category)
             findings += checks.run_checks(plain, draft, kit.rules)
         if NEAR_DUPLICATES in wanted:
             findings += await _near_duplicates(item, ctx)
@@ -64,7 +65,7 @@ async def _near_duplicates(item: Item, ctx: Context) -> list[Finding]:
     findings = []
     for name, value in item.fields.items():
         text = " ".join(map(str, value)) if isinstance(value, list) else value
-        if not isinstance(text, str) or len(text) < SHORTEST:
+        if not isinstance(text, str) or len(text) < SHORTEST or refers(value):
             continue
         for key, likeness in await ctx.similar(item, name, near_duplicates.signed(text)):
             findings.append(near_duplicates.finding(name, key, likeness))

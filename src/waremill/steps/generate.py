@@ -16,7 +16,7 @@ from typing import Any
 
 from waremill import checks
 from waremill.checks import Draft
-from waremill.domain import Chat, Finding, Image, Item, Target, category_of
+from waremill.domain import Chat, Finding, Image, Item, Target, category_of, refers
 from waremill.errors import ConfigError, Refused, Where
 from waremill.pipeline import BoundStep, Context, StepSettings
 from waremill.rules.channel import FieldRule
@@ -28,6 +28,7 @@ from waremill.templates import Extras, Prompt, Template, load_template, render_p
 from waremill.templates.lint import NO_KNOWLEDGE
 from waremill.templates.values import write_value
 
+_NO_FILE = "this names a stored file; write text"
 _NO_LIMITS: Mapping[str, FieldRule] = {}
 
 
@@ -176,6 +177,10 @@ class Generation:
         self, text: str, prompt: Prompt, values: Mapping[str, Any], target: Target | None
     ) -> tuple[dict[str, Any], list[Finding]]:
         fields, broken = prompt.contract.read(text)
+        if forged := [name for name, value in fields.items() if refers(value)]:
+            # A model that was talked into writing one would hand out somebody's stored file.
+            fields = {name: value for name, value in fields.items() if name not in forged}
+            broken += [Finding(name, "contract", "error", _NO_FILE) for name in forged]
         if broken:
             return fields, list(broken)
         if not self._template.checks:

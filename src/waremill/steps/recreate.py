@@ -77,7 +77,8 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
         step.name, step.kind, step.per, one.recreate, model=one.model, preview=one.preview,
         calls=wanted.samples, fields=fields, needs_target=template.uses_target,
         provenance={"template": template.name, "version": template.version, "model": one.model,
-                    "made_by_model": "edited" if wanted.keep else "made"},
+                    "made_by_model": "edited" if wanted.keep else "made",
+                    "pictures": [one for one in (wanted.image, wanted.product) if one]},
     )  # fmt: skip
 
 
