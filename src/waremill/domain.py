@@ -179,10 +179,10 @@ class Asset:
 
 
 def refers(value: object) -> bool:
-    """Say whether a field's value refers to a stored file, or is a list that begins with one."""
-    if isinstance(value, list | tuple) and value:
-        value = value[0]
-    return isinstance(value, str) and value.startswith("asset:") and Asset.parse(value) is not None
+    """Say whether a field's value refers to a stored file, or is a list in which an entry does."""
+    if isinstance(value, str):
+        return "asset:" in value and Asset.parse(value.strip()) is not None
+    return isinstance(value, list | tuple) and any(map(refers, value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,3 +110,10 @@ def test_help_names_every_operation_and_option(tmp_path: Path) -> None:
     assert "resize" in listed and "cutout" in listed
     shown = waremill("resize", "-h", cwd=tmp_path).stdout
     assert "--longest N" in shown and "contain|cover|pad|stretch" in shown
+
+
+def test_pictures_that_differ_in_their_ending_alone_keep_it(photos: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30), "red").save(photos / "a.webp")
+    done = waremill("transcode", photos, "out", "--format", "avif", "--json", cwd=tmp_path)
+    made = {Path(one["result"]).name for one in orjson.loads(done.stdout)["made"]}
+    assert made == {"a-jpg.avif", "a-webp.avif", "b.avif", "c.avif", "图片.avif"}

@@ -127,3 +127,25 @@ async def test_only_a_few_are_made_at_once(database: Database, tmp_path: Path) -
     wanted = [Derivation("cutout", 1, {}, (f"asset:{n}.png",)) for n in range(20)]
     await asyncio.gather(*(one.derive(each, make) for each in wanted))
     assert most == 4  # two threads, and two that are read ahead
+
+
+def clear(folder: Path) -> None:
+    """Take every picture away."""
+    for path in folder.rglob("*.png"):
+        path.unlink()
+
+
+async def test_what_was_made_is_made_again_when_its_file_is_gone(
+    database: Database, tmp_path: Path
+) -> None:
+    one = await opened(database, tmp_path)
+
+    async def make() -> dict[str, str]:
+        return {"picture": await one.keep(b"pixels", "image/png")}
+
+    made = await one.derive(CUT, make)
+    assert (one.made, one.found) == (1, 0)
+    assert await one.derive(CUT, make) == made and one.found == 1
+    clear(tmp_path)
+    assert await one.derive(CUT, make) == made
+    assert one.made == 2 and await one.read(made["picture"]) == b"pixels"

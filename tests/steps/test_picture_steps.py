@@ -28,7 +28,7 @@ from waremill.domain import (
     Usage,
 )
 from waremill.errors import ConfigError, Refused, SourceError
-from waremill.images.operation import operations
+from waremill.images.operation import Tools, operations
 from waremill.images.reading import read_picture
 from waremill.pipeline import BoundStep, Context, StepSettings
 from waremill.steps import Kit
@@ -288,3 +288,24 @@ def test_recreate_refuses_what_it_cannot_do(settings: Any, said: str) -> None:
     files = {"templates/scene.yaml": SCENE, "templates/alt.yaml": DESCRIBE}
     with pytest.raises(ConfigError, match=said):
         made("recreate", files, **settings)
+
+
+async def test_another_font_of_the_workspace_makes_another_picture(tmp_path: Path) -> None:
+    fonts = tmp_path / "fonts"
+    fonts.mkdir()
+    overlay = operations()["overlay"]
+    tools = Tools(steps.no_weights, fonts=(fonts,))
+    before = overlay.used(overlay.options(), tools)
+    (fonts / "Own.ttf").write_bytes(b"a font")
+    assert overlay.used(overlay.options(), tools) != before
+
+
+def test_another_file_of_ones_own_weights_makes_another_picture(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.onnx"
+    cutout = operations()["cutout"]
+    tools = Tools(lambda name: tmp_path / name)
+    states = []
+    for content in (b"one", b"another"):
+        mine.write_bytes(content)
+        states.append(cutout.used(cutout.options(model="mine.onnx"), tools))
+    assert states[0] != states[1]

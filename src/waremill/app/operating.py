@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
     from waremill.images.operation import Operation
     from waremill.images.picture import Encoded
+    from waremill.images.provenance import Provenance
 
 LARGEST = 64 * 1024**2
 """Most bytes a sent picture may have: a photo of 100 megapixels as JPEG, or of 15 as PNG."""
@@ -86,10 +87,11 @@ class _Work:
                 raise ConfigError(f"there is no model “{name}”")
             return find(name)
 
-        self._tools = Tools(registered, 1, (root / "fonts",))
+        self._tools = Tools(registered, 1, (root / "fonts",), workspace.settings.files())
 
     def __call__(self, content: bytes, pictures: Mapping[str, bytes]) -> list[Encoded]:
         from waremill.images.operation import read_options
+        from waremill.images.provenance import carried
         from waremill.images.reading import read_picture
 
         operation = self._operation
@@ -98,12 +100,14 @@ class _Work:
             raise ConfigError(f"{operation.name}: {named[0]} is a picture; send it as a file")
         others = {name: read_picture(one, name=name) for name, one in pictures.items()}
         options = read_options(operation.options, {**self._settings, **others}, operation.name)
-        made = operation.run(read_picture(content), options, self._tools)
+        picture = read_picture(content)
+        made = operation.run(picture, options, self._tools)
         parts = made if isinstance(made, tuple) else (made,)
-        return [_encoded(part, self._media_type) for part in parts]
+        label = carried((picture, *others.values()))
+        return [_encoded(part, self._media_type, label) for part in parts]
 
 
-def _encoded(made: Any, media_type: str) -> Encoded:
+def _encoded(made: Any, media_type: str, label: Provenance | None) -> Encoded:
     from waremill.images.encoding import Manner, encode
     from waremill.images.picture import Encoded
 
@@ -111,7 +115,8 @@ def _encoded(made: Any, media_type: str) -> Encoded:
         return made
     if media_type == "image/jpeg" and made.alpha is not None:
         media_type = "image/png"
-    return encode(made, Manner(FORMATS[media_type], QUALITY, srgb=False, keep="profile"))
+    how = Manner(FORMATS[media_type], QUALITY, srgb=False, keep="profile")
+    return encode(made, how, label)
 
 
 __all__ = ["LARGEST", "operate_on"]

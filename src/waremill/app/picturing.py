@@ -8,11 +8,13 @@ or not at all, and one that cannot be used keeps nobody from the others.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from waremill.app.keeping import IMAGES
@@ -47,6 +49,8 @@ class Operated:
 
     made: list[tuple[Path, Path]] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
+    error: UserError | None = None
+    """The last failure, as it was raised."""
     skipped: int = 0
 
 
@@ -106,13 +110,16 @@ def operate(
                     found.made += [(origin, one) for one in future.result()]
                 except UserError as error:
                     found.failed.append((origin, error.message))
+                    found.error = error
                 if progress is not None:
                     progress(done, len(jobs))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    if len(jobs) == 1 and source.is_file() and found.failed:
-        raise SourceError(found.failed[0][1], Where(file=str(source)))
+    if source.is_file() and found.error is not None:
+        if found.error.where is not None:  # it says itself what it is about
+            raise found.error
+        raise SourceError(found.error.message, Where(file=str(source)))
     return found
 
 
@@ -159,12 +166,18 @@ class _Work:
         }
         self._others = tuple(others.values())
         self._options = read_options(operation.options, {**settings, **others}, operation.name)
+        if preset := getattr(self._options, "preset", ""):
+            from waremill.images.presets import find_preset, presets
+
+            find_preset(preset, presets(tools.files))
+        self._written: dict[Path, Path] = {}
+        self._lock = Lock()
 
     def __call__(self, source: Path, target: Path) -> list[Path]:
         from waremill.images.provenance import carried
         from waremill.images.reading import read_picture
 
-        picture = read_picture(_content(source), name=source.name)
+        picture = read_picture(_content(source), name=str(source))
         made = self._operation.run(picture, self._options, self._tools)
         parts = made if isinstance(made, tuple) else (made,)
         label = carried((picture, *self._others))
@@ -173,11 +186,26 @@ class _Work:
             place = target
             if len(parts) > 1:
                 place = target.with_name(f"{target.stem}-{number}{target.suffix}")
-            written.append(_write(part, place, label))
+            written.append(self._write(part, place, source, label))
         return written
 
+    def _write(self, made: Any, target: Path, source: Path, label: Provenance | None) -> Path:
+        """Write one result; refuse a place that another picture's result has in this call."""
+        file = _encoded(made, target, label)
+        path = target.with_suffix(_suffix(file, target))
+        with self._lock:
+            other = self._written.setdefault(path, source)
+        if other != source:
+            raise SourceError(
+                f"its result would be {path.name}, which is that of {other.name}; rename one"
+            )
+        with whole_file(path) as temporary:
+            temporary.write_bytes(file.content)
+        return path
 
-def _write(made: Any, target: Path, label: Provenance | None) -> Path:
+
+def _encoded(made: Any, target: Path, label: Provenance | None) -> Encoded:
+    """Give a result as the file its target's suffix asks for."""
     from waremill.images.encoding import Manner, encode
     from waremill.images.picture import Picture
 
@@ -187,10 +215,8 @@ def _write(made: Any, target: Path, label: Provenance | None) -> Path:
             media_type = "image/png"
         how = Manner(FORMATS[media_type], QUALITY, srgb=False, keep="profile")
         made = encode(made, how, label)
-    path = target.with_suffix(_suffix(made, target))
-    with whole_file(path) as temporary:
-        temporary.write_bytes(made.content)
-    return path
+    file: Encoded = made
+    return file
 
 
 def _suffix(made: Encoded, target: Path) -> str:
@@ -224,9 +250,7 @@ def _jobs(source: Path, target: Path) -> tuple[list[Job], int]:
         chosen = [path for path in every if path.suffix.lower() in READ]
         if not chosen:
             raise SourceError("there is no picture in this folder", Where(file=str(source)))
-        return [(path, target / path.relative_to(source)) for path in chosen], len(every) - len(
-            chosen
-        )
+        return _named(source, target, chosen), len(every) - len(chosen)
     if not source.exists():
         raise SourceError("there is no such file or folder", Where(file=str(source)))
     if target.is_dir():
@@ -238,6 +262,21 @@ def _jobs(source: Path, target: Path) -> tuple[list[Job], int]:
     if target.resolve() == source.resolve():
         raise ConfigError("the result would replace its source", Where(file=str(target)))
     return [(source, target)], 0
+
+
+def _named(source: Path, target: Path, chosen: Sequence[Path]) -> list[Job]:
+    """Name each picture's result as the picture; those that differ in their ending alone keep it.
+
+    `a.jpg` and `a.webp` become `a-jpg` and `a-webp`, whatever the results' endings.
+    """
+    often = Counter((path.parent, path.stem.casefold()) for path in chosen)
+    jobs = []
+    for path in chosen:
+        place = target / path.relative_to(source)
+        if often[path.parent, path.stem.casefold()] > 1:
+            place = place.with_name(f"{path.stem}-{path.suffix[1:]}{path.suffix}")
+        jobs.append((path, place))
+    return jobs
 
 
 def _tools(folder: str | Path | None, threads: int) -> Tools:

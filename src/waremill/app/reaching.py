@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import aiohttp
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
@@ -38,13 +39,24 @@ class PublicResolver(AbstractResolver):
         await self._resolver.close()
 
 
+def _public_socket(info: AddrInfoType) -> socket.socket:
+    """Make the socket of a connection; no resolver is asked about an address in figures."""
+    family, kind, protocol, _, address = info
+    if not is_public(ipaddress.ip_address(address[0])):
+        raise OSError("this is a private address")
+    return socket.socket(family, kind, protocol)
+
+
 def open_session(private: bool, timeout: float) -> AbstractAsyncContextManager[Any]:
     """Open a session; without `private` it reaches public addresses alone.
 
     It uses no proxy of the environment's, keeps no cookies, and connects anew each time.
     """
-    resolver = None if private else PublicResolver()
-    connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
+    connector = aiohttp.TCPConnector(
+        resolver=None if private else PublicResolver(),
+        socket_factory=None if private else _public_socket,
+        use_dns_cache=False, force_close=True,
+    )  # fmt: skip
     return aiohttp.ClientSession(
         connector=connector, timeout=aiohttp.ClientTimeout(total=timeout),
         cookie_jar=aiohttp.DummyCookieJar(), trust_env=False,

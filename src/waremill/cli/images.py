@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from waremill.app import picturing
-from waremill.cli.door import exit_code, print_json
+from waremill.cli.door import INTERRUPTED, exit_code, print_json
 from waremill.errors import UserError
 
 
@@ -94,11 +94,17 @@ def _callback(operation: Any) -> Any:
         given = {name: value for name, value in options.items() if value is not None}
 
         def work() -> int:
-            found = picturing.operate(
+            try:
+                return _said(operated(), as_json)
+            except KeyboardInterrupt:
+                click.echo("stopped; the results written so far stay", err=True)
+                return INTERRUPTED
+
+        def operated() -> picturing.Operated:
+            return picturing.operate(
                 operation.name, Path(source), Path(target), given,
                 folder=folder, threads=threads, progress=None if as_json else _progress,
             )  # fmt: skip
-            return _said(found, as_json)
 
         raise click.exceptions.Exit(exit_code(as_json, work))
 

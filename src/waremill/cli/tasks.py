@@ -242,7 +242,8 @@ async def show_status(workspace: Workspace, status: RunStatus) -> None:
     if status.failed:
         found = await watching.causes(workspace, status.run)
         for one in found[:CAUSES_SHOWN]:
-            click.echo(f"  {one.count:,} failed: {one.example[:300]}")
+            such = ", such as" if one.count > 1 else ""
+            click.echo(f"  {one.count:,} failed{such}: {one.example[:300]}")
     if status.failed and status.state != "paused":
         click.echo(f"  try the failed again with: waremill resume {status.run} --retry-failed")
 

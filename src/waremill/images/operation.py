@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 Options = TypeVar("Options", bound="DataclassInstance")
 
 
+Use = Literal["fonts", "weights", "presets"]
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What an operation may use besides pixels.
@@ -57,8 +60,9 @@ class Tools:
 class Operation(Generic[Options]):
     """One operation: its name, a line about it, its options' class, its function, its version.
 
-    `version` is part of what a made picture is remembered by: raise it when the same input would
-    give other pixels than before.
+    `uses` names what besides pixels and options decides the result; see `used`. `version` is part
+    of what a made picture is remembered by: raise it when the same input would give other pixels
+    than before.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Operation(Generic[Options]):
     options: type[Options]
     run: Callable[[Picture, Options, Tools], Made]
     version: int = 1
+    uses: tuple[Use, ...] = ()
 
     @property
     def pictures(self) -> tuple[str, ...]:
@@ -87,6 +92,32 @@ class Operation(Generic[Options]):
                 forms.append(f"{shown},…" if many else shown)
         return "|".join(dict.fromkeys(forms))
 
+    def used(self, options: Options, tools: Tools) -> dict[str, Any]:
+        """Give the state of what decides the result besides pixels and options, as JSON.
+
+        Fonts and a file of the user's own weights are told apart by name, size and time; presets
+        by their text. Fonts of the system count as given.
+        """
+        given: Any = options
+        found: dict[str, Any] = {}
+        if "presets" in self.uses and given.preset:
+            found["presets"] = {
+                path: tools.files[path] for path in tools.files if path.startswith("presets/")
+            }
+        if "fonts" in self.uses:
+            every = (one for folder in tools.fonts for one in sorted(folder.rglob("*")))
+            found["fonts"] = [_state(one) for one in every if one.is_file()]
+        if "weights" in self.uses:
+            model = str(given.model)
+            if Path(model).suffix:  # a file of the user's own, not a registered name
+                found["weights"] = _state(tools.weights(model))
+        return found
+
+
+def _state(file: Path) -> list[Any]:
+    known = file.stat()
+    return [file.name, known.st_size, known.st_mtime_ns]
+
 
 _FORMS: Mapping[Any, str] = {bool: "true|false", int: "N", float: "N", str: "TEXT"}
 
@@ -101,7 +132,7 @@ def option(
 
 
 def operation(
-    name: str, options: type[Options], *, version: int = 1
+    name: str, options: type[Options], *, version: int = 1, uses: tuple[Use, ...] = ()
 ) -> Callable[
     [Callable[[Picture, Options, Tools], Made]], Callable[[Picture, Options, Tools], Made]
 ]:
@@ -114,7 +145,7 @@ def operation(
         run: Callable[[Picture, Options, Tools], Made],
     ) -> Callable[[Picture, Options, Tools], Made]:
         about = (run.__doc__ or "").strip().partition("\n")[0]
-        run.__dict__["operation"] = Operation(name, about, options, run, version)
+        run.__dict__["operation"] = Operation(name, about, options, run, version, uses)
         return run
 
     return mark

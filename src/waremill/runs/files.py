@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import Any, Protocol, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import orjson
 from sqlalchemy import Connection, select
 
+from waremill.domain import refers
 from waremill.pipeline import Derivation
 from waremill.store.database import Database
 from waremill.store.journal import Journal
@@ -34,6 +35,9 @@ class Storage(Protocol):
 
     async def keep(self, content: bytes, media_type: str) -> str:
         """Store content and give its reference."""
+
+    async def has(self, reference: str) -> bool:
+        """Say whether the content of a reference is there."""
 
 
 Bring = Callable[[str], Awaitable[tuple[bytes, str]]]
@@ -63,6 +67,7 @@ class RunFiles:
         self._threads = threads
         # A few more than threads, so that one is read while others are worked on, and no more.
         self._room = asyncio.Semaphore(at_once + AHEAD)
+        self._bringing = asyncio.Semaphore(at_once + AHEAD)
         self.made = 0
         self.found = 0
         self._making: dict[bytes, asyncio.Future[Any]] = {}
@@ -77,7 +82,8 @@ class RunFiles:
 
     async def bring(self, source: str) -> str:
         """Store the picture at a path or address and give its reference; raises SourceError."""
-        return await self.keep(*await self._bring(source))
+        async with self._bringing:  # whole files are in memory meanwhile
+            return await self.keep(*await self._bring(source))
 
     async def compute(self, function: Callable[..., T], *args: Any) -> T:
         """Run a function on one of the worker's threads; so many at once, the others wait."""
@@ -112,13 +118,19 @@ class RunFiles:
         finally:
             del self._making[digest]
 
+    async def _whole(self, value: Any) -> bool:
+        """Say whether all files of a derivation are there: storage may have been cleared."""
+        return all([await self._storage.has(one) for one in _references(value)])
+
     async def _made(
         self, digest: bytes, derivation: Derivation, make: Callable[[], Awaitable[Any]]
     ) -> Any:
         known = await self._database.read(_find, digest)
         if known is not None:
-            self.found += 1
-            return orjson.loads(known)
+            value = orjson.loads(known)
+            if await self._whole(value):
+                self.found += 1
+                return value
         async with self._room:
             started = time.monotonic()
             value = await make()
@@ -130,6 +142,16 @@ class RunFiles:
         await self._journal.put("derivations", [row])
         self.made += 1
         return value
+
+
+def _references(value: Any) -> Iterator[str]:
+    """Give every reference within a JSON value."""
+    if isinstance(value, str):
+        if refers(value):
+            yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _references(part)
 
 
 def derivation_hash(derivation: Derivation) -> bytes:

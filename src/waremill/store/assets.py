@@ -61,6 +61,18 @@ class Assets:
         except FileNotFoundError:
             raise NotFound(f"the stored file {asset} is gone from {self._root}") from None
 
+    async def has(self, reference: str) -> bool:
+        """Say whether the content of a reference is there."""
+        return await asyncio.to_thread(self._has, reference)
+
+    def _has(self, reference: str) -> bool:
+        asset = Asset.parse(reference)
+        if asset is None:
+            return False
+        if self._folder is not None:
+            return self._local(asset).is_file()
+        return bool(self._remote.exists(self._url(asset)))
+
     def path(self, reference: str) -> Path | None:
         """Give a reference's file where the storage is a local folder that has it, else None."""
         asset = Asset.parse(reference)
@@ -104,9 +116,21 @@ def _write_once(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _settle(path.parent)
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _settle(folder: Path) -> None:
+    """Write a folder's list of files to disk, so that a new one survives a power cut."""
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _open_remote(url: str) -> tuple[Any, str]:

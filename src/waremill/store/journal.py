@@ -205,7 +205,8 @@ _STATEMENTS: Mapping[str, tuple[BulkInsert | BulkUpdate, _Getter]] = {
         findings, "run_id rule item_id field", ("run_id", "rule", "item_id", "field")
     ),
     "recordings": _insert(recordings, "item_id name value", ("item_id", "name")),
-    "derivations": _insert(derivations, "hash what value seconds created_at", ("hash",)),
+    # What was made again, since its files were gone, takes the place of what was.
+    "derivations": _insert(derivations, "hash what value seconds created_at", ("hash",), "replace"),
     # A retried item's text takes the place of its old one. Bands of the old one may stay: they only
     # propose candidates, and signatures decide.
     "signatures": _insert(

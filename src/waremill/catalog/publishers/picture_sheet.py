@@ -66,9 +66,9 @@ def save_with_pictures(
             for place, value in enumerate(record.values()):
                 _write(sheet, last, place, value, formats[place])
             for place, picture in enumerate(pictures):
-                if picture is None or picture.thumbnail is None:
+                if picture is None:
                     continue
-                if shown >= MOST_SHOWN:
+                if shown >= MOST_SHOWN or picture.thumbnail is None:
                     left += 1
                     continue
                 wide.add(place)

@@ -58,7 +58,7 @@ class ComposeOptions(BackgroundOptions):
     )  # fmt: skip
 
 
-@operation("compose", ComposeOptions)
+@operation("compose", ComposeOptions, uses=("presets",))
 def compose(
     picture: Picture, options: ComposeOptions, tools: Tools
 ) -> Picture | tuple[Picture, ...]:

@@ -49,7 +49,7 @@ class CutoutOptions:
     )
 
 
-@operation("cutout", CutoutOptions)
+@operation("cutout", CutoutOptions, uses=("weights",))
 def cutout(picture: Picture, options: CutoutOptions, tools: Tools) -> Picture:
     """Cut the product out of its background.
 

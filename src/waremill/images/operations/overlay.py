@@ -56,7 +56,7 @@ class OverlayOptions:
     contrast: float = option(4.5, "the least contrast ratio, after WCAG", least=1, most=15)
 
 
-@operation("overlay", OverlayOptions)
+@operation("overlay", OverlayOptions, uses=("fonts",))
 def overlay(picture: Picture, options: OverlayOptions, tools: Tools) -> Picture:
     """Set lines of text on a picture, as large as they fit and with contrast that can be read.
 

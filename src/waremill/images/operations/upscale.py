@@ -34,7 +34,7 @@ class UpscaleOptions:
     letters: bool = option(True, "keep the model away from lettering, which it would redraw")
 
 
-@operation("upscale", UpscaleOptions)
+@operation("upscale", UpscaleOptions, uses=("weights",))
 def upscale(picture: Picture, options: UpscaleOptions, tools: Tools) -> Picture:
     """Enlarge a picture so that, scaled down again, it is what it was.
 

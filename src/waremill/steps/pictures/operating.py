@@ -75,9 +75,8 @@ class Work:
             for one in dataclasses.fields(self.options)
             if one.name not in self.operation.pictures
         }
-        if plain.get("preset"):
-            plain["_presets"] = {path: self.tools.files[path] for path in self.tools.files
-                                 if path.startswith("presets/")}  # fmt: skip
+        used = self.operation.used(self.options, self.tools)
+        plain |= {f"_{name}": state for name, state in used.items()}
         return Derivation(
             self.operation.name, self.operation.version, {**plain, "_pictures": list(names)}, inputs
         )
