@@ -226,7 +226,7 @@ def test_the_default_models_identity_needs_no_file() -> None:
 def test_what_is_no_model_is_refused_when_it_is_opened(tmp_path: Path) -> None:
     text = tmp_path / "text.gguf"
     text.write_text("not a model")
-    with pytest.raises(NotFound, match=r"there is no embedded model “local:tiniest”; there are"):
+    with pytest.raises(NotFound, match=r"there is no model “tiniest”; there are"):
         local.open_provider(Model("x", "local:tiniest"))
     with pytest.raises(NotFound, match="there is no model file"):
         local.open_provider(Model("x", f"local:{tmp_path}/absent.gguf"))
