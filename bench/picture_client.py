@@ -28,7 +28,7 @@ from waremill.images.reading import read_picture
 from waremill.weights import default_folder, resolve
 
 REPEATS = 3
-STORED = Manner("png", srgb=False, keep="profile")
+STORED = Manner("png", srgb=False, keep="profile", quick=True)
 
 
 def tools(threads: int = 1) -> Tools:

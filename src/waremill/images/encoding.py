@@ -44,6 +44,7 @@ class Manner:
     size. `background` goes under transparency in JPEG. `srgb` converts colours; without it they
     stay in the picture's profile, which is then written whatever `keep` says. `keep` is what is
     written besides: nothing, an ICC profile, or the profile and the EXIF and XMP that were read.
+    `quick` writes PNG in two fifths of the time and a seventh larger: for what a step reads next.
     """
 
     format: Format = "jpeg"
@@ -54,6 +55,7 @@ class Manner:
     background: colour.Colour = (255, 255, 255)
     srgb: bool = True
     keep: Kept = "nothing"
+    quick: bool = False
 
 
 def encode(picture: Picture, manner: Manner, provenance: Provenance | None = None) -> Encoded:
@@ -159,7 +161,7 @@ def _settings(picture: Picture, manner: Manner, quality: int) -> dict[str, Any]:
             "subsampling": "4:4:4" if fine else "4:2:0",
         }
     if manner.format == "png":
-        return {"compress_level": 6}
+        return {"compress_level": 1 if manner.quick else 6}
     if manner.format == "webp":
         return {"quality": quality, "lossless": manner.lossless, "method": 4, "exact": False}
     # The encoder's bytes differ between one thread and several, but not between two and more.

@@ -28,7 +28,7 @@ from waremill.steps import Kit
 from waremill.steps.pictures.inputs import picture_of
 
 IMAGE = "image"
-STORED = Manner("png", srgb=False, keep="profile")
+STORED = Manner("png", srgb=False, keep="profile", quick=True)
 """How what a step makes is kept: without loss, in its own colours."""
 
 
