@@ -59,4 +59,4 @@ def test_more_than_two_thousand_differing_lines_are_one_replaced_block() -> None
 def test_no_texts_take_long(old: str, new: str) -> None:
     began = time.process_time()
     assert diff_lines(old, new)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 4
