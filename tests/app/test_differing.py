@@ -57,6 +57,6 @@ def test_more_than_two_thousand_differing_lines_are_one_replaced_block() -> None
     ids=["one-line-more", "all-turned", "often-the-same", "moved"],
 )
 def test_no_texts_take_long(old: str, new: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()  # of this thread: other tests leave threads that still work
     assert diff_lines(old, new)
-    assert time.process_time() - began < 4
+    assert time.thread_time() - began < 2
