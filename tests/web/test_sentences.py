@@ -35,8 +35,8 @@ from waremill.web.strings.sentences import (
 )
 
 ROOMS = (
-    "app", "calls", "catalog", "checks", "domain.py", "images", "pipeline.py", "providers",
-    "review", "rules", "runs", "steps", "store", "templates", "web/pages",
+    "app", "calls", "catalog", "chat", "checks", "domain", "images", "knowledge", "pipeline.py",
+    "providers", "review", "rules", "runs", "steps", "store", "templates", "tools", "web/pages",
 )  # fmt: skip
 """Whose sentences a page may show."""
 NO_PAGE = {
