@@ -20,8 +20,11 @@ WANTED = {
     "zh": ("import", "trial", "review", "confirm"),
 }
 """The steps of the story that the how-to shows, by language."""
-PHOTOS = ("catalogue", "preset", "trial", "stage", "heat", "variants", "tiles")
-"""The pages with photos that the how-to on pictures shows, in English."""
+PHOTOS = {
+    "en": ("catalogue", "preset", "trial", "stage", "heat", "variants", "tiles"),
+    "zh": ("preset", "heat", "tiles"),
+}
+"""The pages with photos that the how-tos on pictures show, by language."""
 SIZE = (1280, 800)
 LARGEST = 150_000
 """Bytes a picture may have."""
@@ -126,12 +129,18 @@ def one_of(source: Path, pattern: str) -> Path:
     return found[0]
 
 
+def name_of(kind: str, page: str, language: str, ending: str) -> str:
+    """Name a page's picture in a language."""
+    return f"{kind}-{page}{'' if language == 'en' else f'-{language}'}.{ending}"
+
+
 def main(source: Path, target: Path) -> None:
     """Copy the pictures that are wanted; stop where one is missing, too large or oddly sized."""
     target.mkdir(parents=True, exist_ok=True)
-    for page in PHOTOS:
-        found = one_of(source, f"pictures-[0-9]*-{page}.en.png")
-        with_photos(found, target / f"pictures-{page}.webp")
+    for language, pages in PHOTOS.items():
+        for page in pages:
+            found = one_of(source, f"pictures-[0-9]*-{page}.{language}.png")
+            with_photos(found, target / name_of("pictures", page, language, "webp"))
     for language, steps in WANTED.items():
         for step in steps:
             shot = one_of(source, f"[0-9]*-{step}.{language}.png")
@@ -139,8 +148,7 @@ def main(source: Path, target: Path) -> None:
             size = struct.unpack_from(">II", picture, 16)
             if size != SIZE or len(picture) > LARGEST:
                 raise SystemExit(f"{shot} is {size} with {len(picture):,} bytes")
-            suffix = "" if language == "en" else f"-{language}"
-            (target / f"console-{step}{suffix}.png").write_bytes(picture)
+            (target / name_of("console", step, language, "png")).write_bytes(picture)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ steps:
       least_long_side: 400
   - transcode: {image: large, format: jpeg, most_bytes: 20000, into: file}
 """
-MADE = 7
-"""What is made of one photo: each step's picture, and the check's judgement."""
+MADE = 8
+"""What is made of one photo: each step's picture, the check's judgement, and what a picture is
+found again by."""
 PHOTOS = 24
 
 
@@ -143,4 +144,4 @@ def test_csv_and_jsonl_name_the_same_files(shop: Path) -> None:
     lines = [orjson.loads(line) for line in (shop / "out.jsonl").read_bytes().splitlines()]
     assert len(lines) == PHOTOS
     assert all((shop / line["file"]).is_file() for line in lines)
-    assert all(line["file"].startswith("out-pictures/P") for line in lines)
+    assert all(line["file"].startswith("out-jsonl-pictures/P") for line in lines)

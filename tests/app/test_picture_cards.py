@@ -43,8 +43,9 @@ def test_a_picture_is_followed_to_the_photo_it_began_with() -> None:
         made_from={"cut": ("photo",), "compose": ("cutout", "wall")},
     )
     first, second = shots_of(one)
-    assert (first.name, first.number, first.before) == ("cutout", 0, Origin("photo", 1))
-    assert (second.name, second.before, second.same_frame) == ("main", Origin("photo", 1), True)
+    # The second entry is the first that names a picture.
+    assert (first.name, first.number, first.before) == ("cutout", 0, Origin("photo"))
+    assert (second.name, second.before, second.same_frame) == ("main", Origin("photo"), True)
 
 
 def test_what_a_model_painted_is_shown_beside_a_photo_of_the_product() -> None:

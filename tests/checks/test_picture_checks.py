@@ -228,12 +228,10 @@ def test_a_changed_product_gives_findings_and_a_map() -> None:
     assert "has another colour, most of it in the middle" in finding.message
     assert "agreement" in finding.evidence and "patch 0." in finding.evidence
     heat = changed.picture
-    assert heat is not None
-    middle, top = (
-        heat.pixels[heat.height // 2 + 40, heat.width // 2],
-        heat.pixels[30, heat.width // 2],
-    )
-    assert int(np.ptp(middle)) > 60 > int(np.ptp(top))
+    assert heat is not None and heat.pixels.shape == (*label.pixels.shape[:2], 4)
+    middle, beside = heat.pixels[780, 460], heat.pixels[400, 600]
+    assert middle[3] > 60 and int(np.ptp(middle[:3])) > 60
+    assert beside.tolist() == [0, 0, 0, 0]
     assert not said(
         "product-unchanged",
         label,

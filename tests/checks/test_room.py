@@ -21,8 +21,8 @@ COPY = yaml.safe_load((Path(__file__).parent / "correct_copy.yaml").read_text())
 
 def test_every_check_is_found_and_documented() -> None:
     assert checks.names() == (
-        "channel", "forbidden", "glossary", "grounded-names", "grounded-numbers", "language",
-        "no-markup", "no-placeholders", "no-urls",
+        "channel", "forbidden", "glossary", "grounded", "grounded-names", "grounded-numbers",
+        "language", "no-markup", "no-placeholders", "no-urls",
     )  # fmt: skip
     for name in checks.names():
         check = checks.get(name)

@@ -110,6 +110,26 @@ async def test_a_picture_another_product_has_is_found(tmp_path: Path) -> None:
     assert "product P0" in desk.findings[0].message
 
 
+async def test_looking_for_duplicates_again_decodes_nothing(tmp_path: Path) -> None:
+    photo(tmp_path)
+    desk = Desk(tmp_path)
+    step = made("check", image="photo", rules=["duplicate-pictures"])
+    signatures: list[Any] = []
+
+    async def similar(_item: Any, _name: str, signature: Any) -> Any:
+        signatures.append((signature.content, signature.bands))
+        return ()
+
+    object.__setattr__(desk.context, "similar", similar)
+    await step.run(item(photo="photo.png"), desk.context)
+    worked = desk.files.worked
+    assert worked > 0
+    await step.run(item(photo="photo.png"), desk.context)
+    assert desk.files.worked == worked
+    assert signatures[0] == signatures[1]
+    assert [one.what for one in desk.files.made] == ["check", "signature"]
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

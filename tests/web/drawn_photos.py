@@ -93,13 +93,17 @@ SCENES: tuple[tuple[Colour, Colour], ...] = (
 )  # fmt: skip
 
 
+def room(look: int, width: int = 900, height: int = 900) -> Image.Image:
+    """A table before a wall with nothing on it; `look` chooses the room."""
+    return _ground(width, height, *SCENES[look % len(SCENES)], look)
+
+
 @lru_cache(maxsize=64)
 def scene(
     number: int, look: int, width: int = 900, height: int = 900, *, wrong: bool = False
 ) -> Image.Image:
     """A bottle on a table before a wall; `look` chooses the room."""
-    wall, table = SCENES[look % len(SCENES)]
-    image = _ground(width, height, wall, table, look)
+    image = room(look, width, height)
     side = round(min(width, height) * 0.78)
     cut = bottle(number, 720, wrong=wrong).resize((side, side), Image.Resampling.LANCZOS)
     place = ((width - side) // 2 + round((look % 3 - 1) * width * 0.06), round(height * 0.9) - side)

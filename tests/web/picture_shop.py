@@ -12,7 +12,7 @@ from aiohttp import web
 from sqlalchemy import select
 from tests.picture_servers import FAULT, WebUI, in_base64
 from tests.planned import OWNER
-from tests.web.drawn_photos import NAMES, bottle, saved, scene
+from tests.web.drawn_photos import NAMES, bottle, room, saved, scene
 from tests.workspaces import make_workspace, write_sheet
 
 import waremill as library
@@ -40,6 +40,12 @@ instruction: |
   A photo of {{ name }} in a room, number {{ number }}.
 input: [name, number]
 output: {scene: {type: picture, width: 512, height: 512}}
+"""
+PRESET = """\
+marketplace: Our shop
+sure: stated
+presets:
+  our-rooms: {about: Square in a room, size: 800x800, formats: [webp]}
 """
 MODEL = """
 [models.painter]
@@ -74,7 +80,7 @@ class Painter(WebUI):
 
 
 def stock(folder: Path, count: int) -> list[dict[str, str]]:
-    """Write photos of so many products; give their rows."""
+    """Write photos of so many products, and backdrops; give the products' rows."""
     photos = folder / "photos"
     photos.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -86,6 +92,10 @@ def stock(folder: Path, count: int) -> list[dict[str, str]]:
              "brand": f"House {number % 3}", "number": str(number),
              "photo": f"photos/{number}.jpg", "cutout_photo": f"photos/{number}-cut.png"}
         )  # fmt: skip
+    backdrops = folder / "backdrops"
+    backdrops.mkdir(exist_ok=True)
+    for look, name in enumerate(("loft", "spa", "studio")):
+        (backdrops / f"{name}.jpg").write_bytes(saved(room(look)))
     return rows
 
 
@@ -137,7 +147,8 @@ def make_shop(folder: Path, count: int, *, trial: int = 0) -> dict[str, str]:
             root = make_workspace(
                 folder, "http://127.0.0.1:9/v1", model="price = {input = 1.0, output = 1.0}"
                 + MODEL.format(url=painter.url),
-                files={"pipelines/shots.yaml": PIPELINE, "templates/scene.yaml": SCENE},
+                files={"pipelines/shots.yaml": PIPELINE, "templates/scene.yaml": SCENE,
+                       "presets/own.yaml": PRESET},
             )  # fmt: skip
             sheet = write_sheet(root / "perfumes.csv", stock(root, count))
             async with library.open(root) as workspace:

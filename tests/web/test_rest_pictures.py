@@ -160,7 +160,7 @@ async def test_taking_a_variant_is_an_edit(shop: Shop, run: str) -> None:
     assert (label.kind, label.model) == ("made", "painter")
     assert read_provenance((await shop.client.get(place)).content) is None
     await shop.workspace.export(run, shop.workspace.settings.root / "out.csv")
-    (file,) = (shop.workspace.settings.root / "out-pictures").glob(f"{item['key']}-scene.png")
+    (file,) = (shop.workspace.settings.root / "out-csv-pictures").glob(f"{item['key']}-scene.png")
     assert read_provenance(file.read_bytes()) == label
 
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -128,8 +129,8 @@ def _media_type(content: bytes, source: str) -> str:
 def images(what: str) -> None:
     """Raise ConfigError where what pictures need is not installed; `what` is what needs it."""
     try:
-        import cv2  # noqa: F401
-        import PIL  # noqa: F401
+        for one in ("cv2", "PIL"):
+            import_module(one)  # one that is there and cannot be loaded counts as missing
     except ImportError as error:
         raise ConfigError(f"{what}: {IMAGES}") from error
 

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from waremill import weights
 from waremill.app import keeping
-from waremill.app.picturing import FORMATS, QUALITY, all_operations
+from waremill.app.picturing import all_operations
 from waremill.errors import ConfigError, NotFound
 from waremill.rules.document import suggestion
 from waremill.store.database import Database
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
     from waremill.images.operation import Operation
     from waremill.images.picture import Encoded
-    from waremill.images.provenance import Provenance
 
 LARGEST = 64 * 1024**2
 """Most bytes a sent picture may have: a photo of 100 megapixels as JPEG, or of 15 as PNG."""
@@ -90,8 +89,8 @@ class _Work:
         self._tools = Tools(registered, 1, (root / "fonts",), workspace.settings.files())
 
     def __call__(self, content: bytes, pictures: Mapping[str, bytes]) -> list[Encoded]:
+        from waremill.images.applying import apply
         from waremill.images.operation import read_options
-        from waremill.images.provenance import carried
         from waremill.images.reading import read_picture
 
         operation = self._operation
@@ -101,22 +100,7 @@ class _Work:
         others = {name: read_picture(one, name=name) for name, one in pictures.items()}
         options = read_options(operation.options, {**self._settings, **others}, operation.name)
         picture = read_picture(content)
-        made = operation.run(picture, options, self._tools)
-        parts = made if isinstance(made, tuple) else (made,)
-        label = carried((picture, *others.values()))
-        return [_encoded(part, self._media_type, label) for part in parts]
-
-
-def _encoded(made: Any, media_type: str, label: Provenance | None) -> Encoded:
-    from waremill.images.encoding import Manner, encode
-    from waremill.images.picture import Encoded
-
-    if isinstance(made, Encoded):
-        return made
-    if media_type == "image/jpeg" and made.alpha is not None:
-        media_type = "image/png"
-    how = Manner(FORMATS[media_type], QUALITY, srgb=False, keep="profile")
-    return encode(made, how, label)
+        return apply(operation, picture, options, self._tools, others.values(), self._media_type)
 
 
 __all__ = ["LARGEST", "operate_on"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from waremill.app.cards import Card, CardField
-from waremill.domain import Asset, is_missing
+from waremill.domain import Asset, is_missing, named_pictures
 
 VARIANTS, HEAT_MAP = "_variants", "_heat_map"
 """What the names of fields end in that belong to the field of the name before it."""
@@ -27,7 +27,7 @@ _LONGEST = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A picture that a product names: in which attribute, at which place of a list (from 0)."""
+    """A picture that a product names: in which attribute, at which place of several (from 0)."""
 
     column: str
     place: int = 0
@@ -116,9 +116,11 @@ def belongs(card: Card) -> frozenset[str]:
 def photos(attributes: Mapping[str, Any]) -> Iterator[tuple[Origin, str]]:
     """Give the pictures that a product names, each with the path or address it names it by."""
     for column, value in attributes.items():
-        for place, one in enumerate(value if isinstance(value, list) else [value]):
+        if not isinstance(value, str | list | tuple):
+            continue
+        for place, one in enumerate(named_pictures(value)):
             if names_picture(column, one):
-                yield Origin(column, place), str(one).strip()
+                yield Origin(column, place), one
 
 
 def names_picture(column: str, value: Any) -> bool:
@@ -157,10 +159,7 @@ def _before(card: Card, field: CardField) -> tuple[Before | None, bool]:
 
 
 def _origin(card: Card, column: str) -> Origin | None:
-    value = card.source.get(column)
-    entries = value if isinstance(value, list) else [value]
-    place = next((n for n, one in enumerate(entries) if not is_missing(one)), None)
-    return None if place is None else Origin(column, place)
+    return Origin(column) if named_pictures(card.source.get(column)) else None
 
 
 def _heat_map(field: CardField, made: CardField | None) -> Asset | None:

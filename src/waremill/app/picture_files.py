@@ -1,7 +1,9 @@
 """Pictures of an export: written beside the file, named by product and field.
 
-A field's value that refers to a stored picture becomes a file in the folder `NAME-pictures/` and,
-in the sheet, its path. Pictures that a model made carry the record of it.
+A field's value that refers to a stored picture becomes a file and, in the sheet, its path. Each
+sheet has a folder of its own, `copy-csv-pictures/` for `copy.csv`: files are named by product and
+field, so another run's sheet of the same name would write over them. Pictures that a model made
+carry the record of it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ class PictureFolder:
     """Writes the pictures of one export; a context manager, since thumbnails are temporary."""
 
     def __init__(self, export: Path, assets: Assets, thumbnails: bool) -> None:
-        self._folder = export.with_name(f"{export.stem}-pictures")
+        self._folder = folder_of(export)
         self._assets = assets
         self._wanted = thumbnails
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -98,6 +100,11 @@ class PictureFolder:
         return path
 
 
+def folder_of(export: Path) -> Path:
+    """Give the folder for the pictures of a sheet, which no other sheet has."""
+    return export.with_name(f"{export.stem}-{export.suffix.removeprefix('.')}-pictures")
+
+
 def labelled(content: bytes, asset: Asset, item: FinishedItem, field: str, run: str) -> bytes:
     """Write into a picture that a model made or changed it, where one did."""
     found = _made_by(item.provenance, field, set())
@@ -126,4 +133,4 @@ def _made_by(
     return None
 
 
-__all__ = ["PictureFolder", "labelled"]
+__all__ = ["PictureFolder", "folder_of", "labelled"]

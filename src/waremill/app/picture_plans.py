@@ -1,28 +1,25 @@
 """A pipeline for pictures, written from a few choices: cut out, enlarge, place, write, check.
 
 What comes out is a plain pipeline file, which people read and change like any other; it goes the
-way of every draft.
+way of every draft. What there is to choose from is told by `picture_offers`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
 from waremill.app.editing import Editor, TemplateText
-from waremill.app.picture_cards import names_picture
 from waremill.app.picturing import all_operations
-from waremill.checks import pictures
-from waremill.domain import is_missing
 from waremill.errors import ConfigError, Conflict
+from waremill.settings import Settings
+from waremill.templates import load_template
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
-    from waremill.domain import Product
     from waremill.images.presets import Preset
 
 Shadow = Literal["none", "contact", "cast"]
@@ -32,14 +29,20 @@ ENLARGE = 4
 """How many times a product may be enlarged into its place."""
 SIZE = 1600
 """Pixels of a picture's sides where no marketplace asks for others."""
+_MADE = ("cutout", "enlarged", "main_image", "main_file")
+"""The fields such a pipeline makes, but for a scene."""
 
 
 @dataclass(frozen=True, slots=True)
 class PicturePlan:
     """What is to be done with the pictures that an attribute names.
 
-    `preset` is a marketplace's; without one, `colour` is put behind, and width and height are
-    `size` pixels. `enlarge` doubles a photo's pixels before it is placed, which takes long.
+    `preset` is a marketplace's or the workspace's; without one, width and height are `size` pixels.
+    `enlarge` doubles a photo's pixels before it is placed, which takes long.
+
+    Behind a product that is cut out lies `colour`, or a picture: `backdrop` is the path of one in
+    the workspace or the attribute that names one, `scene` the template that a model makes one from,
+    `painter` that model (None: the run's). Presets that demand a plain background take none.
     """
 
     name: str
@@ -51,65 +54,56 @@ class PicturePlan:
     shadow: Shadow = "none"
     enlarge: bool = False
     check: bool = True
+    backdrop: str | None = None
+    scene: str | None = None
+    painter: str | None = None
+
+    @property
+    def behind(self) -> str | None:
+        """The picture that lies behind the product, by what names it; None for a colour."""
+        return self.scene or self.backdrop
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """What there is to choose from: presets by name with what they say of themselves, and the
-    operations and checks of pictures that there are.
-    """
+class _Scene:
+    """A picture that is made for the background: the field it is in, and for what it is made."""
 
-    presets: Mapping[str, str]
-    operations: frozenset[str]
-    checks: frozenset[str]
+    field: str
+    per: str
 
 
-def offered() -> Offer:
-    """Say what there is to choose from; raises ConfigError where pictures cannot be worked on."""
-    operations = frozenset(all_operations())
-    found = {name: _said(one) for name, one in _presets().items()}
-    return Offer(found, operations, frozenset(pictures.names()))
-
-
-def photo_columns(columns: Sequence[str], products: Sequence[Product]) -> list[str]:
-    """Give the columns whose values name pictures, those that do most often first."""
-    often = {
-        column: sum(
-            names_picture(column, one)
-            for product in products
-            if not is_missing(value := product.attributes.get(column))
-            for one in (value if isinstance(value, list) else [value])
-        )
-        for column in columns
-    }
-    return sorted((one for one in columns if often[one]), key=lambda one: -often[one])
-
-
-def pipeline_of(plan: PicturePlan) -> str:
-    """Write a plan as a pipeline's file."""
-    preset = _presets().get(plan.preset) if plan.preset else None
-    if plan.preset and preset is None:
-        raise ConfigError(f"there is no preset “{plan.preset}”")
-    known = offered()
+def pipeline_of(plan: PicturePlan, settings: Settings) -> str:
+    """Write a plan as a pipeline's file; raises ConfigError for choices that cannot work."""
+    preset = _preset_of(plan, settings)
+    scene = _scene_of(plan, settings) if plan.scene else None
+    # What is made for a target's scene is made for each target.
+    late = scene.per if scene is not None else "product"
     steps: list[tuple[str, dict[str, Any]]] = []
     at = plan.photo
     if plan.cut_out:
-        steps.append(("cutout", {"image": at, "into": "cutout"}))
+        steps.append(("cutout", {"image": at, "into": "cutout", "per": "product"}))
         at = "cutout"
     if plan.enlarge:
-        steps.append(("upscale", {"image": at, "into": "enlarged", "scale": 2}))
+        steps.append(("upscale", {"image": at, "into": "enlarged", "scale": 2, "per": "product"}))
         at = "enlarged"
-    steps.append(_placed(plan, preset, at))
+    if scene is not None:
+        model = {"model": plan.painter} if plan.painter else {}
+        steps.append(("generate", {"template": plan.scene, **model, "per": scene.per}))
+    behind = scene.field if scene is not None else plan.backdrop
+    kind, placed = _placed(plan, preset, at, behind)
+    steps.append((kind, {**placed, "per": late}))
     if plan.check:
-        steps.append(("check", _checked(plan, preset)))
-    steps.append(("transcode", {"image": "main_image", "into": "main_file", **_written(preset)}))
+        steps.append(("check", {**_checked(plan, preset), "per": late}))
+    file = {"image": "main_image", "into": "main_file", **_written(preset), "per": late}
+    steps.append(("transcode", file))
+    known = all_operations()
     for kind, _ in steps:
-        if kind not in known.operations and kind != "check":
+        if kind not in known and kind not in ("check", "generate"):
             raise ConfigError(f"there is no operation “{kind}” on pictures here")
     lines = [f"name: {_text(plan.name)}", f"description: {_text(_about(plan, preset))}", "steps:"]
-    for kind, settings in steps:
-        given = ", ".join(f"{name}: {_text(value)}" for name, value in settings.items())
-        lines.append(f"  - {kind}: {{{given}, per: product}}")
+    for kind, options in steps:
+        given = ", ".join(f"{name}: {_text(value)}" for name, value in options.items())
+        lines.append(f"  - {kind}: {{{given}}}")
     return "\n".join(lines) + "\n"
 
 
@@ -124,19 +118,48 @@ async def draft_pipeline(workspace: Workspace, plan: PicturePlan) -> tuple[Templ
     opened = await editor.read(path)
     if opened.state != "new":
         raise Conflict(f"there is a pipeline “{plan.name}”; choose another name")
-    saved = await editor.save_draft(path, pipeline_of(plan), opened.etag)
+    text = pipeline_of(plan, (await workspace.seen()).settings)
+    saved = await editor.save_draft(path, text, opened.etag)
     if await editor.needs_approval() or saved.version is None:
         return saved, False
     await editor.approve(saved.version.id)
     return await editor.read(path), True
 
 
-def _said(preset: Preset) -> str:
-    size = f"{preset.size[0]} × {preset.size[1]}"
-    return preset.about if size in preset.about else f"{preset.about} · {size}"
+def _preset_of(plan: PicturePlan, settings: Settings) -> Preset | None:
+    """Find the plan's preset, and hold the background to it."""
+    from waremill.images.presets import presets
+
+    preset = presets(settings.files()).get(plan.preset) if plan.preset else None
+    if plan.preset and preset is None:
+        raise ConfigError(f"there is no preset “{plan.preset}”")
+    if plan.behind and not plan.cut_out:
+        raise ConfigError("a picture lies behind a product only where it is cut out")
+    if plan.behind and preset is not None and preset.background is not None:
+        raise ConfigError(f"the preset “{plan.preset}” demands a plain background; choose a colour")
+    return preset
 
 
-def _placed(plan: PicturePlan, preset: Preset | None, at: str) -> tuple[str, dict[str, Any]]:
+def _scene_of(plan: PicturePlan, settings: Settings) -> _Scene:
+    """Say which field the plan's template fills, and whether it needs a target."""
+    template = load_template(settings.files(), str(plan.scene))
+    if template.picture is None:
+        raise ConfigError(
+            f"the template “{plan.scene}” makes no picture; give it output: "
+            "{scene: {type: picture}}"
+        )
+    name = template.picture.name
+    if name in (*_MADE, plan.photo):
+        raise ConfigError(
+            f"the template “{plan.scene}” makes a field “{name}”, which this pipeline has already; "
+            "give its output another name"
+        )
+    return _Scene(name, "target" if template.uses_target else "product")
+
+
+def _placed(
+    plan: PicturePlan, preset: Preset | None, at: str, behind: str | None
+) -> tuple[str, dict[str, Any]]:
     """Say how the product is put on its background."""
     if not plan.cut_out:
         # As it was photographed: only its size is made right.
@@ -148,7 +171,9 @@ def _placed(plan: PicturePlan, preset: Preset | None, at: str) -> tuple[str, dic
         settings["preset"] = plan.preset
     else:
         settings["size"] = [plan.size, plan.size]
-    if preset is None or preset.background is None:
+    if behind is not None:
+        settings["picture"] = behind
+    elif preset is None or preset.background is None:
         settings["colour"] = plan.colour
     settings["shadow"] = plan.shadow
     return "compose", settings
@@ -161,7 +186,9 @@ def _checked(plan: PicturePlan, preset: Preset | None) -> dict[str, Any]:
     rules = ["resolution"]
     if plan.cut_out:
         found |= {"before": plan.photo, "product": "cutout"}
-        rules = ["product-unchanged", "resolution", "uncropped", "fill"]
+        rules = ["product-unchanged", "resolution"]
+        if not plan.behind:  # where a product ends is seen before a plain background alone
+            rules += ["uncropped", "fill"]
         if preset is not None:
             found["preset"] = plan.preset
     found |= {"least_side": min(width, height), "least_long_side": max(width, height)}
@@ -179,7 +206,11 @@ def _written(preset: Preset | None) -> dict[str, Any]:
 
 
 def _about(plan: PicturePlan, preset: Preset | None) -> str:
-    what = preset.about if preset is not None else f"{plan.size} × {plan.size} on {plan.colour}"
+    what = preset.about if preset is not None else f"{plan.size} × {plan.size}"
+    if plan.behind:
+        what = f"{what} on {plan.behind}"
+    elif preset is None:
+        what = f"{what} on {plan.colour}"
     return f"Pictures from {plan.photo}: {what}"
 
 
@@ -193,18 +224,4 @@ def _text(value: Any) -> str:
     return str(value) if plain else orjson.dumps(value).decode()
 
 
-def _presets() -> Mapping[str, Preset]:
-    from waremill.images.presets import presets
-
-    return presets()
-
-
-__all__ = [
-    "Offer",
-    "PicturePlan",
-    "Shadow",
-    "draft_pipeline",
-    "offered",
-    "photo_columns",
-    "pipeline_of",
-]
+__all__ = ["PicturePlan", "Shadow", "draft_pipeline", "pipeline_of"]

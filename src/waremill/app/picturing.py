@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from waremill.app.keeping import IMAGES
 from waremill.catalog.publishers import whole_file
@@ -27,18 +27,14 @@ from waremill.weights import HUGGING_FACE, default_folder, resolve
 if TYPE_CHECKING:
     from waremill.images.operation import Operation, Tools
     from waremill.images.picture import Encoded
-    from waremill.images.provenance import Provenance
 
 SUFFIXES = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp",
     ".avif": "image/avif",
 }  # fmt: skip
 """What can be written, by suffix."""
-FORMATS: Mapping[str, Literal["jpeg", "png", "webp", "avif"]] = {
-    "image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/avif": "avif",
-}  # fmt: skip
-QUALITY = 92
-"""Of results written with loss, which only a suffix asks for; `transcode` takes a quality."""
+WRITTEN = tuple(dict.fromkeys(SUFFIXES.values()))
+"""The media types a result may be written as."""
 READ = {*SUFFIXES, ".gif", ".tif", ".tiff", ".bmp"}
 """What is taken of a folder; a single file may be called anything."""
 
@@ -174,24 +170,22 @@ class _Work:
         self._lock = Lock()
 
     def __call__(self, source: Path, target: Path) -> list[Path]:
-        from waremill.images.provenance import carried
+        from waremill.images.applying import apply
         from waremill.images.reading import read_picture
 
         picture = read_picture(_content(source), name=str(source))
-        made = self._operation.run(picture, self._options, self._tools)
-        parts = made if isinstance(made, tuple) else (made,)
-        label = carried((picture, *self._others))
+        kind = SUFFIXES.get(target.suffix.lower(), "image/png")
+        parts = apply(self._operation, picture, self._options, self._tools, self._others, kind)
         written = []
         for number, part in enumerate(parts, 1):
             place = target
             if len(parts) > 1:
                 place = target.with_name(f"{target.stem}-{number}{target.suffix}")
-            written.append(self._write(part, place, source, label))
+            written.append(self._write(part, place, source))
         return written
 
-    def _write(self, made: Any, target: Path, source: Path, label: Provenance | None) -> Path:
+    def _write(self, file: Encoded, target: Path, source: Path) -> Path:
         """Write one result; refuse a place that another picture's result has in this call."""
-        file = _encoded(made, target, label)
         path = target.with_suffix(_suffix(file, target))
         with self._lock:
             other = self._written.setdefault(path, source)
@@ -202,21 +196,6 @@ class _Work:
         with whole_file(path) as temporary:
             temporary.write_bytes(file.content)
         return path
-
-
-def _encoded(made: Any, target: Path, label: Provenance | None) -> Encoded:
-    """Give a result as the file its target's suffix asks for."""
-    from waremill.images.encoding import Manner, encode
-    from waremill.images.picture import Picture
-
-    if isinstance(made, Picture):
-        media_type = SUFFIXES.get(target.suffix.lower(), "image/png")
-        if media_type == "image/jpeg" and made.alpha is not None:
-            media_type = "image/png"
-        how = Manner(FORMATS[media_type], QUALITY, srgb=False, keep="profile")
-        made = encode(made, how, label)
-    file: Encoded = made
-    return file
 
 
 def _suffix(made: Encoded, target: Path) -> str:

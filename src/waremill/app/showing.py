@@ -27,7 +27,7 @@ from waremill.app import keeping
 from waremill.app.picture_cards import pictures_of
 from waremill.app.picture_files import labelled
 from waremill.app.thumbnails import MEDIA_TYPE, SIDES, Thumbnails
-from waremill.domain import Asset, is_missing
+from waremill.domain import Asset, named_pictures
 from waremill.errors import ConfigError, NotFound
 from waremill.store import browsing, recordings, reporting
 from waremill.store import changes as store_changes
@@ -123,7 +123,7 @@ class Pictures:
     ) -> PictureFile:
         """Give the picture an attribute of an item's product names, as the run had it.
 
-        `place` counts the entries of a list from 0. What no step brought in is looked for now.
+        `place` counts what it names from 0. What no step brought in is looked for now.
         """
         check_side(side)
         found = await self._workspace.find_run(run)
@@ -247,11 +247,10 @@ def _brought(conn: Connection, view: ItemView) -> dict[str, str]:
 
 def _named(value: Any, column: str, place: int) -> str:
     """Give the path or address a value names a picture by."""
-    entries = value if isinstance(value, list) else [value]
-    found = entries[place] if place < len(entries) else None
-    if is_missing(found) or not isinstance(found, str):
+    found = named_pictures(value)
+    if place >= len(found):
         raise NotFound(f"this product has no picture in “{column}”")
-    text = found.strip()
+    text = found[place]
     if Asset.parse(text) is not None:
         raise NotFound(f"“{column}” holds a reference, which alone shows nothing")
     return text

@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from pathlib import Path
 
+from waremill.runs.once import Once
+
 SIDES = (160, 320, 640, 1280, 2560)
 """Pixels of the longer side a picture may be made small to: few, so that few are kept."""
 MEDIA_TYPE = "image/webp"
@@ -39,7 +41,7 @@ class Thumbnails:
         self._folder = folder
         self._threads = threads
         self._room = asyncio.Semaphore(at_once)
-        self._making: dict[Path, asyncio.Future[bytes]] = {}
+        self._making: Once[bytes] = Once()
         self._written = 0
 
     async def get(self, name: str, side: int, load: Load, *, seconds: float | None = None) -> bytes:
@@ -52,28 +54,7 @@ class Thumbnails:
         path = self._folder / name[:2] / f"{name}-{side}.webp"
         if (kept := await asyncio.to_thread(_read, path, seconds)) is not None:
             return kept
-        while (making := self._making.get(path)) is not None:
-            try:
-                return await asyncio.shield(making)
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if not making.cancelled() or (task is not None and task.cancelling()):
-                    raise
-        making = self._making[path] = asyncio.get_running_loop().create_future()
-        try:
-            made = await self._made(path, side, load)
-        except BaseException as error:
-            if isinstance(error, Exception):
-                making.set_exception(error)
-                making.exception()  # whoever waited may have left
-            else:
-                making.cancel()
-            raise
-        else:
-            making.set_result(made)
-            return made
-        finally:
-            del self._making[path]
+        return await self._making.get(path, lambda: self._made(path, side, load))
 
     async def _made(self, path: Path, side: int, load: Load) -> bytes:
         from waremill.images.thumbnails import thumbnail

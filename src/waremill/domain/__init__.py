@@ -3,7 +3,7 @@
 This room must not import any other.
 """
 
-from waremill.domain.assets import Asset, refers
+from waremill.domain.assets import Asset, named_pictures, refers
 from waremill.domain.findings import Finding, Severity, Signature
 from waremill.domain.items import Item, Step
 from waremill.domain.knowledge import Passage, Search
@@ -17,8 +17,11 @@ from waremill.domain.products import (
 )
 from waremill.domain.requests import (
     Answer,
+    AnyMessage,
     Blob,
     Chat,
+    Embed,
+    Embedded,
     Emit,
     Image,
     ImageRequest,
@@ -31,13 +34,18 @@ from waremill.domain.requests import (
     Response,
     Usage,
 )
+from waremill.domain.tools import CallMessage, ResultMessage, ToolCall, ToolSpec
 
 __all__ = [
     "Answer",
+    "AnyMessage",
     "Asset",
     "Attributes",
     "Blob",
+    "CallMessage",
     "Chat",
+    "Embed",
+    "Embedded",
     "Emit",
     "Finding",
     "Image",
@@ -52,14 +60,18 @@ __all__ = [
     "Provider",
     "Request",
     "Response",
+    "ResultMessage",
     "Search",
     "Severity",
     "Signature",
     "Step",
     "Target",
+    "ToolCall",
+    "ToolSpec",
     "Usage",
     "category_of",
     "content_version",
     "is_missing",
+    "named_pictures",
     "refers",
 ]

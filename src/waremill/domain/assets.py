@@ -53,3 +53,27 @@ def refers(value: object) -> bool:
     if isinstance(value, str):
         return "asset:" in value and Asset.parse(value.strip()) is not None
     return isinstance(value, list | tuple) and any(map(refers, value))
+
+
+# What surrounds a separator is stripped, not matched: runs of blanks would be looked at again
+# from each of their places.
+_BETWEEN = re.compile(r"\n|[|;](?=\s|\Z|https?://)|,(?=\s*https?://)", re.IGNORECASE)
+_BETWEEN_PATHS = re.compile(r"[|;]")
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+
+
+def named_pictures(value: object) -> tuple[str, ...]:
+    """Give the paths or addresses a value names pictures by, in order.
+
+    Several stand in a list, or in one cell of a sheet between line ends, `|` or `;`; a comma parts
+    them only before an address, since it may be part of a name. Within an address `|` and `;` are
+    its own, unless a blank or another address follows.
+    """
+    entries = value if isinstance(value, list | tuple) else (value,)
+    texts = [str(one) for one in entries if one is not None]
+    parts = [part.strip() for text in texts for part in _BETWEEN.split(text)]
+    named = (
+        one for part in parts
+        for one in ([part] if _ADDRESS.match(part) else _BETWEEN_PATHS.split(part))
+    )  # fmt: skip
+    return tuple(one.strip() for one in named if one.strip())

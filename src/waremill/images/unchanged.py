@@ -30,10 +30,18 @@ from numpy.typing import NDArray
 
 from waremill.errors import SourceError
 from waremill.images.colour import luminance, over, to_srgb
+from waremill.images.heat_maps import heat_map
 from waremill.images.likeness import colour_difference, edges, lab, lost_edges, ssim
 from waremill.images.picture import Picture, Pixels, Plane
 from waremill.images.product_masks import box_of, find_product
-from waremill.images.registration import Placement, joined, register, scaling, to_grid
+from waremill.images.registration import (
+    Matrix,
+    Placement,
+    joined,
+    register,
+    scaling,
+    to_grid,
+)
 from waremill.images.text_reading import TextLine, on_product, read_text, reread
 
 _WHITE = (255, 255, 255)
@@ -77,8 +85,8 @@ class Comparison:
 
     `changes` are plain sentences, empty where it is unchanged; `figures` are what they rest on, by
     name (see `Tolerance`); `texts` are the lines that read otherwise, before and after, None where
-    no reader is installed; `map` shows the differences over the product, None where it was not
-    found.
+    no reader is installed; `map` is laid over the new picture to show the differences
+    (`heat_maps.heat_map`), None where the product was not found.
     """
 
     changes: tuple[str, ...]
@@ -135,17 +143,21 @@ def compare(
         figures["text"] = min((_alike(*pair) for pair in texts), default=1.0)
     changes = _changes(figures, seen, texts, tolerance)
     readings = None if texts is None else tuple(pair for pair in texts if pair[0] != pair[1])
-    return Comparison(changes, figures, readings, placement, Picture(_heat(seen)))
+    heat = heat_map(seen.difference, seen.whole, seen.there, (after.width, after.height))
+    return Comparison(changes, figures, readings, placement, heat)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
     """Both pictures of the product on one grid: `inside` are the pixels that are compared,
     `difference` is their ΔE 2000, `patches` the parts of another colour by number, 0 for none.
+    `whole` is the product's mask, `there` takes places of the grid to the new picture.
     """
 
     first: Pixels
     second: Pixels
+    whole: Plane
+    there: Matrix
     inside: NDArray[np.bool_]
     difference: NDArray[np.float32]
     patches: NDArray[np.int32]
@@ -166,7 +178,8 @@ def _laid_out(
     size = max(8, round(width * fine)), max(8, round(height * fine))
     grid = scaling(1 / fine, left, top)
     there = joined(where.matrix, grid)
-    whole = to_grid(mask, grid, size) > 0.9
+    soft = to_grid(mask, grid, size)
+    whole = soft > 0.9
     visible = _on_grid(np.ones((*second.shape[:2], 1), np.uint8), there, size, outside=0)[..., 0]
     cut = 1 - float((visible[whole] > 0).mean()) if whole.any() else 1.0
     inside = whole & (visible > 0)
@@ -175,7 +188,8 @@ def _laid_out(
     one, two = _on_grid(first, grid, size), _on_grid(second, there, size)
     difference = colour_difference(lab(one, 1.0), lab(two, 1.0))
     difference[~inside] = 0
-    return _Seen(one, two, inside, difference, _patches(difference, inside), cut)
+    patches = _patches(difference, inside)
+    return _Seen(one, two, soft, there, inside, difference, patches, cut)
 
 
 def _on_grid(
@@ -366,13 +380,3 @@ def _plain(text: str) -> str:
 def _alike(before: str, after: str) -> float:
     """Give how alike two readings of a line are, 0 to 1, letters and digits alone (Ratcliff)."""
     return difflib.SequenceMatcher(None, _plain(before), _plain(after)).ratio()
-
-
-def _heat(seen: _Seen) -> Pixels:
-    """Paint the differences over the new picture in grey: yellow is ΔE 20 and more."""
-    share = np.clip(seen.difference / 20, 0, 1)
-    warm = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
-    grey = np.repeat(luminance(seen.second)[:, :, None] * 0.5 + 100, 3, axis=2)
-    grey[~seen.inside] = grey[~seen.inside] * 0.3 + 178
-    weight = np.clip(share * 2, 0, 0.9)[:, :, None]
-    return np.clip(np.rint(grey * (1 - weight) + warm * weight), 0, 255).astype(np.uint8)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 
 from waremill.domain import refers
 from waremill.pipeline import Derivation
+from waremill.runs.once import Once
 from waremill.store.database import Database
 from waremill.store.journal import Journal
 from waremill.store.tables import derivations, dumps
@@ -70,7 +71,7 @@ class RunFiles:
         self._bringing = asyncio.Semaphore(at_once + AHEAD)
         self.made = 0
         self.found = 0
-        self._making: dict[bytes, asyncio.Future[Any]] = {}
+        self._making: Once[Any] = Once()
 
     async def read(self, reference: str) -> bytes:
         """Read the content of a reference; raises NotFound."""
@@ -95,28 +96,7 @@ class RunFiles:
         Whoever asks for the same while it is being made waits for it.
         """
         digest = derivation_hash(derivation)
-        while (making := self._making.get(digest)) is not None:
-            try:
-                return await asyncio.shield(making)
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if not making.cancelled() or (task is not None and task.cancelling()):
-                    raise
-        making = self._making[digest] = asyncio.get_running_loop().create_future()
-        try:
-            value = await self._made(digest, derivation, make)
-        except BaseException as error:
-            if isinstance(error, Exception):
-                making.set_exception(error)
-                making.exception()  # whoever waited may have stopped waiting
-            else:
-                making.cancel()
-            raise
-        else:
-            making.set_result(value)
-            return value
-        finally:
-            del self._making[digest]
+        return await self._making.get(digest, lambda: self._made(digest, derivation, make))
 
     async def _whole(self, value: Any) -> bool:
         """Say whether all files of a derivation are there: storage may have been cleared."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from waremill.domain import Finding, ImageRequest, Item
 from waremill.errors import ConfigError, Where
+from waremill.images.applying import STORED
 from waremill.images.compositing import fitted, mask_of, recreated, restored
 from waremill.images.encoding import encode
 from waremill.images.operation import Tools, operations
@@ -29,7 +30,7 @@ from waremill.rules.document import suggestion
 from waremill.steps import Kit
 from waremill.steps.pictures import drawing
 from waremill.steps.pictures.inputs import picture_of
-from waremill.steps.pictures.operating import STORED, Work, operated
+from waremill.steps.pictures.operating import Work, operated
 from waremill.templates import Template, load_template
 
 _SETTINGS = (

@@ -130,8 +130,19 @@ def test_a_finding_stands_by_its_picture_and_its_map_is_shown_by_key(
     page.keyboard.press("h")
     expect(heat).to_have_css("opacity", "1")
     expect(stage(page).locator(".px-tag-heat")).to_be_visible()
+    # It lies over the picture: of its size, at its place, and as strong as one likes.
+    made = stage(page).locator(".px-made .px-large:not(.px-heat)")
+    expect(made).to_have_css("opacity", "1")
+    assert heat.bounding_box() == made.bounding_box()
+    strength = stage(page).get_by_label("How strongly the differences cover the picture")
+    strength.fill("40")
+    expect(heat).to_have_css("opacity", "0.4")
+    strength.focus()
+    page.keyboard.press("ArrowRight")
+    expect(heat).to_have_css("opacity", "0.45")
     page.keyboard.press("h")
     expect(heat).to_have_css("opacity", "0")
+    expect(strength).to_be_hidden()
     # The fields that only belong to a picture have no line and no input of their own.
     expect(page.locator(".rv-field")).to_have_count(3)
 
@@ -295,6 +306,54 @@ def test_a_pipeline_for_pictures_is_made_of_choices(page: Page, gallery: Gallery
     expect(dialog.get_by_role("alert")).to_contain_text("choose another name")
 
 
+def test_what_lies_behind_a_product_is_chosen(page: Page, gallery: Gallery) -> None:
+    page.goto(f"{gallery.url}/new?catalog={CATALOG}&step=how")
+    dialog = page.get_by_role("dialog").filter(visible=True).last
+
+    def chosen(label: str, option: str) -> None:
+        dialog.get_by_label(label, exact=True).click()
+        page.get_by_role("option", name=re.compile(option)).click()
+
+    def begun(name: str, photo: str = "cutout_photo") -> None:
+        page.get_by_role("button", name="New pipeline for pictures…").click()
+        chosen("Photos are named in", f"^{photo}$")
+        dialog.get_by_label("Name of the pipeline").fill(name)
+
+    def written(name: str) -> str:
+        dialog.get_by_role("button", name="Make the pipeline").click()
+        expect(dialog).to_have_count(0)
+        return (gallery.folder / "pipelines" / f"{name}.yaml").read_text(encoding="utf-8")
+
+    begun("lofts")
+    ground = dialog.get_by_label("Background", exact=True)
+    chosen("Marketplace or own preset", "our-rooms")
+    expect(dialog.get_by_label("Width and height in pixels")).to_be_hidden()
+    chosen("Background", "a picture of the workspace")
+    expect(dialog.get_by_label("Background colour")).to_be_hidden()
+    chosen("Background picture", "^spa")
+    text = written("lofts")
+    assert 'preset: our-rooms, picture: "backdrops/spa.jpg", shadow: contact' in text
+
+    begun("scenes")
+    chosen("Background", "a scene that a model makes")
+    expect(dialog.get_by_label("Template of the scene")).to_have_value("scene")
+    expect(dialog.get_by_label("Model that makes it")).to_have_value(re.compile("^painter"))
+    text = written("scenes")
+    assert "- generate: {template: scene, model: painter, per: product}" in text
+    assert "picture: scene, shadow: contact" in text
+    expect(page.get_by_text("Writes cutout, scene, main_image")).to_be_visible()
+
+    begun("plain")
+    chosen("Background", "a picture that each product names")
+    dialog.get_by_role("button", name="Make the pipeline").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Choose the picture")
+    # A marketplace that demands a plain background says so by offering none.
+    chosen("Marketplace or own preset", "amazon-main")
+    expect(ground).to_be_hidden()
+    dialog.get_by_label("Name of the pipeline").fill("plain")
+    assert "picture:" not in written("plain")
+
+
 PAGES = {
     "catalogue": f"/catalogue?catalog={CATALOG}",
     "drawer": f"/catalogue?catalog={CATALOG}&key=P003",
@@ -333,5 +392,8 @@ def test_pages_with_pictures_have_names_and_contrast(
     story.button("pictures.plan").click()
     expect(story.dialog().get_by_label(story.t("pictures.plan_photo"))).to_be_visible()
     story.see("preset")
+    story.picked(story.box("pictures.plan_ground"), story.t("pictures.ground_scene"))
+    expect(story.box("pictures.plan_scene")).to_be_visible()
+    story.see("ground")
     assert not story.faults, "\n".join(story.faults)
     assert not watching.wrong and not watching.outside()

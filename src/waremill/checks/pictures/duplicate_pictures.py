@@ -43,9 +43,8 @@ def bands(signature: bytes) -> tuple[int, ...]:
     return tuple(place << 16 | part for place, part in enumerate(parts))
 
 
-def signed(picture: Picture) -> Signature:
-    """Give what a picture is found again by."""
-    content = signature(picture)
+def signed(content: bytes) -> Signature:
+    """Give what a picture with this signature is found again by."""
     return Signature(content, bands(content), _likeness, 1 - THRESHOLD / _BITS)
 
 

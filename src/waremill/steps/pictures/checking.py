@@ -11,8 +11,9 @@ import numpy as np
 
 from waremill.checks import pictures
 from waremill.checks.pictures import PictureDraft, duplicate_pictures
-from waremill.domain import Finding, Item, Signature
+from waremill.domain import Finding, Item
 from waremill.errors import ConfigError, Where
+from waremill.images.applying import STORED
 from waremill.images.encoding import encode
 from waremill.images.picture import Plane
 from waremill.images.presets import find_preset, presets
@@ -20,11 +21,11 @@ from waremill.images.reading import read_picture
 from waremill.pipeline import BoundStep, Context, Derivation, StepSettings, scalar
 from waremill.rules.document import suggestion
 from waremill.steps import Kit
-from waremill.steps.pictures.inputs import pictures_of
-from waremill.steps.pictures.operating import STORED
+from waremill.steps.pictures.inputs import picture_of, pictures_of
 
 _SETTINGS = ("image", "before", "product", "mask", "preset", "rules")
-_VERSION = 1
+_VERSION, _SIGNED = 2, 1
+"""What a judgement and a signature are made by; another number makes them anew."""
 DUPLICATES = "duplicate-pictures"
 UNCHANGED = "product-unchanged"
 
@@ -113,7 +114,7 @@ async def _judged(item: Item, ctx: Context, wanted: _Wanted, image: str) -> Mapp
     for role in ("before", "product", "mask"):
         name = getattr(wanted, role)
         if name is not None:
-            others[role] = (await pictures_of(item, ctx, name))[0]
+            others[role] = await picture_of(item, ctx, name)
     rules = [name for name in wanted.rules if name != DUPLICATES]
 
     async def make_it() -> dict[str, Any]:
@@ -155,10 +156,15 @@ def _mask(content: bytes | None) -> Plane | None:
 
 
 async def _duplicates(item: Item, ctx: Context, field: str, image: str) -> list[Finding]:
-    content = await ctx.files.read(image)
-    made: Signature = await ctx.files.compute(
-        lambda: duplicate_pictures.signed(read_picture(content))
-    )
+    async def make_it() -> str:
+        content = await ctx.files.read(image)
+        signature = await ctx.files.compute(
+            lambda: duplicate_pictures.signature(read_picture(content))
+        )
+        return signature.hex()
+
+    known: str = await ctx.files.derive(Derivation("signature", _SIGNED, {}, (image,)), make_it)
+    made = duplicate_pictures.signed(bytes.fromhex(known))
     return [
         duplicate_pictures.finding(field, key, likeness)
         for key, likeness in await ctx.similar(item, field, made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from waremill.domain import Asset, Image, Item, is_missing
+from waremill.domain import Asset, Image, Item, is_missing, named_pictures
 from waremill.errors import SourceError
 from waremill.pipeline import Context, Derivation
 
@@ -14,26 +14,36 @@ MOST_SHOWN = 1024
 
 
 async def picture_of(item: Item, ctx: Context, name: str) -> str:
-    """Give the reference of the picture in a field or attribute; of several, of the first."""
-    return (await pictures_of(item, ctx, name))[0]
+    """Give the reference of the picture in a field or attribute; of several, of the first.
+
+    The others are left where they are. Raises SourceError where there is none.
+    """
+    return await _stored(item, ctx, _named(item, name)[0], name in item.fields)
 
 
 async def pictures_of(item: Item, ctx: Context, name: str) -> tuple[str, ...]:
     """Give the references of the pictures in a field or attribute, in order; at least one.
 
-    A path or web address is brought into storage, once an item. A `name` with a dot or slash that
-    is no field is itself the path or address, such as that of a background all products share.
-    Raises SourceError where there is none.
+    Several are a list, or stand in one cell (`named_pictures`). A path or web address is brought
+    into storage, once an item. Raises SourceError where there is none.
+    """
+    made = name in item.fields
+    return tuple([await _stored(item, ctx, text, made) for text in _named(item, name)])
+
+
+def _named(item: Item, name: str) -> tuple[str, ...]:
+    """Give what a field or attribute names pictures by; at least one.
+
+    A `name` with a dot or slash that is no field is itself the path or address, such as that of a
+    background all products share.
     """
     values = item.values
-    value = values.get(name)
-    several = value if isinstance(value, list | tuple) else (value,)
-    texts = [str(one).strip() for one in several if not is_missing(one)]
+    texts = named_pictures(values.get(name))
     if not texts and name not in values and ("/" in name or "." in name):
-        texts = [name]
+        texts = (name,)
     if not texts:
         raise SourceError(f"this product has no picture in `{name}`")
-    return tuple([await _stored(item, ctx, text, name in item.fields) for text in texts])
+    return texts
 
 
 async def _stored(item: Item, ctx: Context, text: str, made: bool) -> str:

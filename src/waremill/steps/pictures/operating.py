@@ -17,19 +17,16 @@ from typing import Any
 
 from waremill.domain import Item
 from waremill.errors import ConfigError, SourceError, Where
-from waremill.images.encoding import Manner, encode
+from waremill.images.applying import apply
 from waremill.images.operation import Operation, Tools, operations, read_options
-from waremill.images.picture import Encoded, Picture
+from waremill.images.picture import Encoded
 from waremill.images.presets import find_preset, presets
-from waremill.images.provenance import carried
 from waremill.images.reading import read_picture
 from waremill.pipeline import BoundStep, Context, Derivation, StepSettings
 from waremill.steps import Kit
 from waremill.steps.pictures.inputs import picture_of
 
 IMAGE = "image"
-STORED = Manner("png", srgb=False, keep="profile", quick=True)
-"""How what a step makes is kept: without loss, in its own colours."""
 
 
 def make(step: StepSettings, kit: Kit) -> BoundStep:
@@ -85,11 +82,7 @@ class Work:
         """Decode, operate and encode, on one thread."""
         pictures = {name: read_picture(one) for name, one in others.items()}
         options = dataclasses.replace(self.options, **pictures)
-        picture = read_picture(content)
-        made = self.operation.run(picture, options, self.tools)
-        parts = made if isinstance(made, tuple) else (made,)
-        label = carried((picture, *pictures.values()))
-        return [encode(one, STORED, label) if isinstance(one, Picture) else one for one in parts]
+        return apply(self.operation, read_picture(content), options, self.tools, pictures.values())
 
 
 async def operated(

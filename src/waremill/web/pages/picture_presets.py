@@ -8,7 +8,8 @@ from typing import Any
 from nicegui import ui
 
 from waremill.app.browsing import Browse
-from waremill.app.picture_plans import Offer, PicturePlan, draft_pipeline, offered, photo_columns
+from waremill.app.picture_offers import BACKDROPS, Offer, offered, photo_columns
+from waremill.app.picture_plans import PicturePlan, draft_pipeline
 from waremill.errors import ConfigError, UserError
 from waremill.web.pages import dialogs
 from waremill.web.pages.frame import plain
@@ -18,6 +19,10 @@ LOOKED_AT = 50
 """Products in which columns with pictures are looked for."""
 NO_PRESET = ""
 SHADOWS = ("none", "contact", "cast")
+GROUNDS = ("colour", "file", "column", "scene")
+"""What may lie behind a product: a colour, a picture of the workspace, one that each product names
+in an attribute, one that a model makes.
+"""
 
 
 async def plan_pictures(view: View, catalog: str | None) -> str | None:
@@ -28,7 +33,7 @@ async def plan_pictures(view: View, catalog: str | None) -> str | None:
     """
     workspace = await view.workspace()
     workspace.actor.need_somewhere("operator", view.t("pictures.plan"))
-    offer = await asyncio.to_thread(offered)
+    offer = await asyncio.to_thread(offered, (await workspace.seen()).settings)
     columns = list(await workspace.columns(catalog) or ())
     try:
         page = await Browse(workspace).products(catalog, size=LOOKED_AT)
@@ -61,6 +66,7 @@ class _Form:
     def __init__(self, view: View, offer: Offer, columns: list[str], photos: list[str]) -> None:
         t = view.t
         self._view = view
+        self._offer = offer
         known = list(dict.fromkeys((*photos, *columns)))
         plain("div", t("pictures.plan_about"), "wm-muted").style("max-width: 460px")
         self._photo = ui.select(
@@ -72,12 +78,9 @@ class _Form:
             | {name: f"{name} · {about}" for name, about in offer.presets.items()},
             value=NO_PRESET, label=t("pictures.plan_preset"), with_input=True,
         )  # fmt: skip
-        with ui.element("div").classes("nr-row") as self._own:
-            self._size = ui.number(
-                t("pictures.plan_size"), value=1600, min=100, max=8000, format="%d"
-            )
-            self._colour = ui.input(t("pictures.plan_colour"), value="#ffffff")
+        self._size = ui.number(t("pictures.plan_size"), value=1600, min=100, max=8000, format="%d")
         self._cut = ui.checkbox(t("pictures.plan_cut"), value="cutout" in offer.operations)
+        self._ground = _Ground(view, offer, known)
         self._enlarge = ui.checkbox(t("pictures.plan_enlarge"), value=False)
         self._check = ui.checkbox(t("pictures.plan_check"), value=bool(offer.checks))
         self._shadow = ui.select(
@@ -89,14 +92,29 @@ class _Form:
             box.set_enabled(name in offer.operations)
         self._check.set_enabled(bool(offer.checks))
         self._preset.on_value_change(self._chosen)
-        self._cut.on_value_change(lambda event: self._shadow.set_visibility(bool(event.value)))
+        self._cut.on_value_change(self._shown)
+        self._ground.kind.on_value_change(self._stands)
+        self._shown()
 
     def _chosen(self, event: Any) -> None:
-        """A marketplace says size and background itself, and names the pipeline."""
+        """A preset says the size itself, mostly the background too, and names the pipeline."""
         named = self._name.value in ("", "photos") or self._name.value in self._preset.options
-        self._own.set_visibility(not event.value)
         if named:
             self._name.set_value(event.value or "photos")
+        self._shown()
+
+    def _stands(self, event: Any) -> None:
+        """What is put into a picture without a shadow seems to float."""
+        if event.value != "colour" and self._shadow.value == "none":
+            self._shadow.set_value("contact")
+        self._shown()
+
+    def _shown(self) -> None:
+        """Show the inputs that count."""
+        preset, cut = self._preset.value, bool(self._cut.value)
+        self._size.set_visibility(not preset)
+        self._shadow.set_visibility(cut)
+        self._ground.show(free=preset not in self._offer.plain, cut=cut)
 
     def plan(self) -> PicturePlan:
         """Give what was chosen; raises ConfigError where something is missing."""
@@ -108,7 +126,78 @@ class _Form:
         return PicturePlan(
             name=self._name.value.strip(), photo=str(self._photo.value),
             cut_out=bool(self._cut.value), preset=self._preset.value or None,
-            colour=(self._colour.value or "#ffffff").strip(), size=int(self._size.value or 1600),
-            shadow=self._shadow.value, enlarge=bool(self._enlarge.value),
-            check=bool(self._check.value),
+            size=int(self._size.value or 1600), shadow=self._shadow.value,
+            enlarge=bool(self._enlarge.value), check=bool(self._check.value),
+            **self._ground.chosen(),
         )  # fmt: skip
+
+
+class _Ground:
+    """What lies behind the product: its kind, and for each kind the choice."""
+
+    def __init__(self, view: View, offer: Offer, columns: list[str]) -> None:
+        t = view.t
+        self._view = view
+        self._free = self._cut = True
+        self.kind = ui.select(
+            {one: t(f"pictures.ground_{one}") for one in GROUNDS}, value="colour",
+            label=t("pictures.plan_ground"),
+        )  # fmt: skip
+        self._colour = ui.input(t("pictures.plan_colour"), value="#ffffff")
+        self._file = _choice(
+            {one: one.removeprefix(f"{BACKDROPS}/") for one in offer.backdrops},
+            t("pictures.plan_file"),
+        )
+        self._column = _choice(
+            {one: one for one in columns}, t("pictures.plan_column"), first=False
+        )
+        self._scene = _choice(
+            {one: f"{one} · {about}" if about else one for one, about in offer.scenes.items()},
+            t("pictures.plan_scene"),
+        )
+        self._painter = _choice(
+            {one: f"{one} · {use}" for one, use in offer.painters.items()},
+            t("pictures.plan_painter"),
+        )
+        self._no_file = plain("div", t("pictures.no_backdrop", folder=f"{BACKDROPS}/"), "wm-note")
+        self._no_scene = plain("div", t("pictures.no_scene"), "wm-note")
+        self._no_painter = plain("div", t("pictures.no_painter"), "wm-note")
+
+    def show(self, *, free: bool, cut: bool) -> None:
+        """Show the inputs that count; `free` says that no preset demands a plain background."""
+        self._free, self._cut = free, cut
+        kind = self._kind()
+        self.kind.set_visibility(free and cut)
+        self._colour.set_visibility(kind == "colour" and free)
+        for name, inputs, hints in (
+            ("file", [self._file], [self._no_file]),
+            ("column", [self._column], []),
+            ("scene", [self._scene, self._painter], [self._no_scene, self._no_painter]),
+        ):
+            for one in inputs:
+                one.set_visibility(kind == name and bool(one.options))
+            for one, hint in zip(inputs, hints, strict=False):
+                hint.set_visibility(kind == name and not one.options)
+
+    def _kind(self) -> str:
+        return str(self.kind.value) if self._free and self._cut else "colour"
+
+    def chosen(self) -> dict[str, Any]:
+        """Give what a plan says of the background; raises ConfigError where a choice is missing."""
+        t, kind = self._view.t, self._kind()
+        if kind == "colour":
+            return {"colour": (self._colour.value or "#ffffff").strip()}
+        if kind == "scene":
+            if not self._scene.value or not self._painter.value:
+                raise ConfigError(t("pictures.plan_need_scene"))
+            return {"scene": str(self._scene.value), "painter": str(self._painter.value)}
+        backdrop = self._file.value if kind == "file" else self._column.value
+        if not backdrop:
+            raise ConfigError(t("pictures.plan_need_backdrop"))
+        return {"backdrop": str(backdrop)}
+
+
+def _choice(options: dict[str, str], label: str, *, first: bool = True) -> ui.select:
+    """Draw a list to choose from, with its first entry chosen."""
+    value = next(iter(options), None) if first else None
+    return ui.select(options, value=value, label=label, with_input=True)

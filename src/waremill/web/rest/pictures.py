@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, Response
 
 from waremill.app import Workspace
 from waremill.app.operating import LARGEST, operate_on
-from waremill.app.picturing import FORMATS, all_operations
+from waremill.app.picturing import WRITTEN, all_operations
 from waremill.app.showing import SIDES, PictureFile, Pictures
 from waremill.domain import Asset
 from waremill.errors import ConfigError
@@ -185,7 +185,7 @@ async def _content(name: str, part: UploadFile) -> bytes:
 def _wanted(accept: str) -> str:
     """Give the media type a client asks for first among those we write; PNG for any other."""
     asked = (part.partition(";")[0].strip() for part in accept.split(","))
-    return next((one for one in asked if one in FORMATS), "image/png")
+    return next((one for one in asked if one in WRITTEN), "image/png")
 
 
 def _zipped(made: list[Any]) -> bytes:
@@ -225,7 +225,7 @@ def _described(plain: Mapping[str, Any], name: str, operation: Any) -> dict[str,
         properties[one.name] = {**schema, "description": str(one.metadata.get("about", ""))}
     form = {"type": "object", "required": ["image"], "properties": properties,
             "additionalProperties": False}  # fmt: skip
-    content = {kind: {"schema": binary} for kind in (*FORMATS, "application/zip")}
+    content = {kind: {"schema": binary} for kind in (*WRITTEN, "application/zip")}
     return {
         **plain,
         "operationId": f"picture_{name.replace('-', '_')}",

@@ -7,12 +7,12 @@
   const looks = new WeakMap();
   // A card that is drawn anew shows what was in sight, and the variants that were chosen.
   const memory = { turn: null, shot: null, choices: new Map() };
-  const liked = { mode: null, heat: false }; // what a person chose holds for the next picture too
+  const liked = { mode: null, heat: false, strength: 100 }; // what a person chose holds for the next picture too
 
   const typing = (node) =>
     node instanceof HTMLElement &&
     (node.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName)) &&
-    !/^(checkbox|radio|button|submit)$/.test(node.type || "");
+    !/^(checkbox|radio|range|button|submit)$/.test(node.type || "");
   const busy = () => document.querySelector(".q-dialog, dialog[open]") !== null;
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -38,17 +38,6 @@
       left: `${(pane.clientWidth - width) / 2}px`, top: `${(pane.clientHeight - height) / 2}px`,
     });
     image.classList.add("px-fits");
-  };
-
-  // A heat-map that is transparent lies over the picture; any other is a picture of its own.
-  const canvas = document.createElement("canvas");
-  const lies = (image) => {
-    canvas.width = canvas.height = 24;
-    const pen = canvas.getContext("2d", { willReadFrequently: true });
-    pen.clearRect(0, 0, 24, 24);
-    pen.drawImage(image, 0, 0, 24, 24);
-    const bytes = pen.getImageData(0, 0, 24, 24).data;
-    image.classList.toggle("px-alone", bytes.every((value, place) => place % 4 !== 3 || value > 250));
   };
 
   const settle = (stage) => {
@@ -77,6 +66,12 @@
   const setHeat = (stage, on) => {
     stage.toggleAttribute("data-heat-on", on);
     stage.querySelector("[data-heat]")?.setAttribute("aria-pressed", String(on));
+    setStrength(stage, liked.strength);
+  };
+  const setStrength = (stage, percent) => {
+    view(stage).style.setProperty("--heat", percent / 100);
+    const slider = stage.querySelector(".px-strength");
+    if (slider) slider.value = percent;
   };
 
   const setCut = (stage, percent) => {
@@ -218,7 +213,6 @@
     mark();
   }).observe(document.documentElement, { subtree: true, childList: true });
   document.addEventListener("load", (event) => {
-    if (event.target.matches?.(".px-heat")) lies(event.target);
     if (event.target.matches?.(".px-large")) settle(event.target.closest(".px-stage"));
   }, true);
   document.addEventListener("error", (event) => {
@@ -240,6 +234,11 @@
     if (button.dataset.zoom === "in") zoom(stage, look(stage).scale * STEP);
     if (button.dataset.zoom === "out") zoom(stage, look(stage).scale / STEP);
     if (button.dataset.zoom === "whole") actual(stage);
+  });
+  document.addEventListener("input", (event) => {
+    if (!event.target.matches?.(".px-strength")) return;
+    liked.strength = Number(event.target.value);
+    setStrength(event.target.closest(".px-stage"), liked.strength);
   });
   const inPane = (stage, event) => {
     const beside = view(stage).dataset.mode === "beside" && event.target.closest?.(".px-before");

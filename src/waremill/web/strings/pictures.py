@@ -24,6 +24,10 @@ STRINGS: dict[str, tuple[str, str]] = {
     "pictures.mode_made": ("Made", "仅成图"),
     "pictures.heat": ("Differences", "差异热图"),
     "pictures.heat_of": ("Where {name} differs", "{name} 的差异处"),
+    "pictures.heat_strength": (
+        "How strongly the differences cover the picture",
+        "差异热图的不透明度",
+    ),
     "pictures.zoom": ("Zoom", "缩放"),
     "pictures.save": ("save the whole picture", "保存原图"),
     "pictures.choices": ("Variants to choose from", "备选图"),
@@ -68,10 +72,31 @@ STRINGS: dict[str, tuple[str, str]] = {
         "此处的选择会生成一个流程，可在“模板”页面查看和修改。",
     ),
     "pictures.plan_photo": ("Photos are named in", "照片所在的列"),
-    "pictures.plan_preset": ("Marketplace", "电商平台"),
-    "pictures.plan_no_preset": ("none: own size and colour", "无：自定尺寸和颜色"),
+    "pictures.plan_preset": ("Marketplace or own preset", "电商平台或自有预设"),
+    "pictures.plan_no_preset": ("none: own size and background", "无：自定尺寸和背景"),
     "pictures.plan_size": ("Width and height in pixels", "宽和高（像素）"),
+    "pictures.plan_ground": ("Background", "背景"),
+    "pictures.ground_colour": ("a colour", "纯色"),
+    "pictures.ground_file": ("a picture of the workspace", "工作区中的图片"),
+    "pictures.ground_column": ("a picture that each product names", "每个商品自己指定的图片"),
+    "pictures.ground_scene": ("a scene that a model makes", "由模型生成的场景"),
     "pictures.plan_colour": ("Background colour", "背景颜色"),
+    "pictures.plan_file": ("Background picture", "背景图片"),
+    "pictures.plan_column": ("Background pictures are named in", "背景图片所在的列"),
+    "pictures.plan_scene": ("Template of the scene", "场景模板"),
+    "pictures.plan_painter": ("Model that makes it", "生成场景的模型"),
+    "pictures.no_backdrop": (
+        "There is no picture in the folder {folder} of the workspace yet; put one there.",
+        "工作区的文件夹 {folder} 中还没有图片，请先放入图片。",
+    ),
+    "pictures.no_scene": (
+        "No template makes a picture yet; write one under Templates whose output is a picture.",
+        "还没有生成图片的模板；请在“模板”页面编写输出为图片的模板。",
+    ),
+    "pictures.no_painter": (
+        "No model that makes pictures is set up here yet.",
+        "这里还没有配置能生成图片的模型。",
+    ),
     "pictures.plan_cut": ("Cut the product out", "抠出商品"),
     "pictures.plan_enlarge": (
         "Double the pixels of the photo first (slow)",
@@ -95,6 +120,14 @@ STRINGS: dict[str, tuple[str, str]] = {
     "pictures.plan_need_photo": (
         "Say which column names the photos.",
         "请选择照片所在的列。",
+    ),
+    "pictures.plan_need_backdrop": (
+        "Choose the picture that lies behind the product.",
+        "请选择商品背后的图片。",
+    ),
+    "pictures.plan_need_scene": (
+        "Choose the template of the scene and the model that makes it.",
+        "请选择场景模板和生成场景的模型。",
     ),
     "pictures.plan_need_name": ("Give the pipeline a name.", "请填写流程名称。"),
     # In lists.
