@@ -69,3 +69,21 @@ def test_no_two_sheets_of_a_folder_share_one_for_pictures(tmp_path: Path) -> Non
     folders = {folder_of(tmp_path / name) for name in names}
     assert len(folders) == len(names)
     assert folder_of(tmp_path / "p.csv") == tmp_path / "p-csv-pictures"
+
+
+async def test_long_keys_and_equal_ones_give_names_a_folder_can_hold(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    root = workspace.settings.root
+    long = "蓝色儿童纯棉短袖圆领" * 9
+    sheet = root / "long.csv"
+    rows = [f"{long}{end},a.png" for end in "甲乙"] + ["k/1,a.png", "k 1,b.png", "k:1,a.png"]
+    sheet.write_text("sku,photo\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    await workspace.import_catalog([sheet], key="sku", catalog="long")
+    await workspace.run("small", catalog="long", output=str(tmp_path / "long.csv"))
+    named = [row["small"] for row in rows_of(tmp_path / "long.csv")]
+    assert sides(tmp_path, named) == [40] * 5
+    assert len(set(named)) == 5
+    assert {Path(one).name for one in named} >= {
+        "k_1-small.png", "k_1-small-2.png", "k_1-small-3.png",
+    }  # fmt: skip

@@ -117,3 +117,45 @@ def test_pictures_that_differ_in_their_ending_alone_keep_it(photos: Path, tmp_pa
     done = waremill("transcode", photos, "out", "--format", "avif", "--json", cwd=tmp_path)
     made = {Path(one["result"]).name for one in orjson.loads(done.stdout)["made"]}
     assert made == {"a-jpg.avif", "a-webp.avif", "b.avif", "c.avif", "图片.avif"}
+
+
+def test_no_result_takes_the_place_of_a_picture_that_is_read(tmp_path: Path) -> None:
+    pixels = np.zeros((40, 60, 4), np.uint8)
+    pixels[10:30, 10:30] = (200, 30, 30, 255)
+    Image.fromarray(pixels).save(tmp_path / "cut.png")
+    (tmp_path / "in" / "in").mkdir(parents=True)
+    Image.new("RGB", (90, 60), "red").save(tmp_path / "in" / "a.jpg")
+    Image.new("RGB", (60, 90), "blue").save(tmp_path / "in" / "in" / "a.jpg")
+    Image.new("RGB", (400, 800), "red").save(tmp_path / "page-1.png")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    for source, target, options in (
+        ("cut.png", "cut.jpg", ("resize", "--longest", 20)),  # transparent, so it ends in .png
+        ("page-1.png", "page.png", ("slice", "--most", 500, "--least", 99)),  # the first of several
+        ("in", ".", ("resize", "--longest", 20)),
+    ):
+        done = waremill(options[0], source, target, *options[1:], cwd=tmp_path)
+        assert done.returncode != 0
+        assert "which is a picture that is read" in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_hidden_files_of_a_folder_are_left_alone(photos: Path, tmp_path: Path) -> None:
+    (photos / ".waremill" / "files").mkdir(parents=True)
+    (photos / ".waremill" / "files" / "stored.png").write_bytes((photos / "b.png").read_bytes())
+    (photos / "._a.jpg").write_bytes(b"\0\5\x16\7")  # what a Mac leaves on a foreign disk
+    done = waremill("resize", photos, "out", "--longest", 30, "--json", cwd=tmp_path)
+    found = orjson.loads(done.stdout)
+    assert (done.returncode, len(found["made"]), found["skipped"]) == (0, 4, 3)
+
+
+def test_what_failed_is_said_in_the_order_of_the_names(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    noise = np.random.default_rng(2).integers(0, 256, (900, 1200, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "in" / "a.png")  # refused last, once it is decoded
+    for name in "bcd":
+        (tmp_path / "in" / f"{name}.png").write_bytes(b"")
+    done = waremill(
+        "resize", "in", "out", "--longest", 9000, "--threads", 4, "--json", cwd=tmp_path
+    )
+    failed = [Path(one["source"]).name for one in orjson.loads(done.stdout)["failed"]]
+    assert failed == ["a.png", "b.png", "c.png", "d.png"]

@@ -154,6 +154,22 @@ def test_without_a_size_the_canvas_is_what_the_product_needs_unscaled() -> None:
     assert (right - left, bottom - top) == (100, 200)
 
 
+@pytest.mark.parametrize("ratio", ["1:1", "3:4", "16:9"])
+@pytest.mark.parametrize("box", [(20, 20, 259, 250), (9, 9, 37, 21), (1, 1, 7, 173)])
+def test_a_canvas_of_whole_pixels_leaves_the_product_unscaled(
+    box: tuple[int, int, int, int], ratio: str
+) -> None:
+    made = pictures_of("compose", cutout(box=box), ratios=ratio, shadow="none")[0]
+    left, top, right, bottom = product_box(made)
+    assert (right - left, bottom - top) == box[2:]
+
+
+def test_what_a_refusal_says_of_enlarging_is_enough() -> None:
+    said = refused(SourceError, "compose", cutout(), size="253,253")
+    assert "enlarged 1.1 times" in said
+    assert picture_of("compose", cutout(), size="253,253", enlarge=1.1).width == 253
+
+
 def test_a_product_is_not_enlarged_more_than_allowed() -> None:
     said = refused(SourceError, "compose", cutout(), size="1000,1000")
     assert "enlarged 4.0 times" in said

@@ -171,6 +171,10 @@ class TestOperation:
         assert np.array_equal(made.pixels[:, :, 3], self.picture().pixels[:, :, 3])
         assert made.profile == b"profile"
 
+    def test_a_wholly_transparent_picture_is_refused(self) -> None:
+        with pytest.raises(SourceError, match="wholly transparent"):
+            cutout(Picture(np.zeros((30, 30, 4), np.uint8)), CutoutOptions(), Tools(Path))
+
     def test_a_margin_crops_to_the_product(self) -> None:
         made = cutout(self.picture(), CutoutOptions(margin="10%"), Tools(Path))
         assert abs(made.width - 241 * 1.2) <= 2

@@ -23,7 +23,7 @@ from waremill.calls import images_of
 from waremill.domain import Blob, ImageRequest, Model, Provider
 from waremill.errors import AccessDenied, ConfigError, Rejected
 from waremill.providers import open_provider, probe
-from waremill.providers.diffusion import INSTALL
+from waremill.providers.diffusion import INSTALL, _engines, _thread
 from waremill.providers.local import let_idle_threads_sleep
 from waremill.store.assets import Assets
 from waremill.store.database import Database
@@ -214,6 +214,17 @@ async def test_cancelling_stops_at_the_next_step(tiny: Path) -> None:
         started = clock()
         await made(provider, wanted(steps=10))  # waits for the thread to be free
         assert clock() - started < 20 * ten
+
+
+@marked
+async def test_a_pipeline_whose_loading_nobody_waits_for_is_let_go(tiny: Path) -> None:
+    async with opened(tiny / "sd") as provider:
+        first = asyncio.create_task(provider(wanted()))
+        await asyncio.sleep(0.05)  # it has asked for the pipeline, which loads on another thread
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+    await asyncio.get_running_loop().run_in_executor(_thread, int)  # once it has loaded
+    assert _engines == {}
 
 
 @marked

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -58,6 +61,20 @@ async def test_judging_one_picture_is_done_once(tmp_path: Path) -> None:
         await step.run(item(main="main.png"), desk.context)
     assert len(desk.files.made) == 1
     assert len(desk.findings) == 2  # said of both items all the same
+
+
+async def test_a_judgement_made_without_a_reader_of_text_does_not_stand_once_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_white(tmp_path, 300, 250)
+    desk = Desk(tmp_path)
+    step = made("check", image="main", rules=["resolution"])
+    reader = ModuleType("rapidocr")
+    reader.__spec__ = ModuleSpec("rapidocr", None)
+    for installed in (None, reader):
+        monkeypatch.setitem(sys.modules, "rapidocr", installed)
+        await step.run(item(main="main.png"), desk.context)
+    assert len(desk.files.made) == 2
 
 
 async def test_a_changed_product_is_shown_on_a_map(tmp_path: Path) -> None:

@@ -261,6 +261,21 @@ async def test_what_the_product_covers_stays_as_it_is(tmp_path: Path) -> None:
     assert len(desk.files.made) == 2  # what was sent and what was kept, each once
 
 
+@pytest.mark.parametrize("role", ["product", "mask"])
+async def test_what_has_to_stay_must_show_the_same_frame(tmp_path: Path, role: str) -> None:
+    before, alpha = photo(tmp_path), cut(tmp_path)
+    whole = np.dstack((before, alpha))
+    (tmp_path / "cropped.png").write_bytes(as_png(whole[:, 20:90]))
+    (tmp_path / "twice.png").write_bytes(as_png(whole.repeat(2, axis=0).repeat(2, axis=1)))
+    desk = Desk(tmp_path, as_png(np.full((96, 128, 3), (0, 0, 255), np.uint8)))
+    step = made("recreate", {"templates/scene.yaml": SCENE}, template="scene", image="photo",
+                **{role: "cut"})  # fmt: skip
+    with pytest.raises(SourceError, match="must show the same frame"):
+        await step.run(item(name="Disc", photo="photo.png", cut="cropped.png"), desk.context)
+    assert desk.asked == []
+    await step.run(item(name="Disc", photo="photo.png", cut="twice.png"), desk.context)
+
+
 async def test_without_keep_everything_may_change(tmp_path: Path) -> None:
     photo(tmp_path)
     desk = Desk(tmp_path, as_png(np.full((96, 128, 3), (0, 0, 255), np.uint8)))

@@ -22,7 +22,9 @@ from waremill.store.assets import Assets
 from waremill.store.reporting import FinishedItem
 
 _UNSAFE = re.compile(r"[^\w.@+-]+")
-_LONGEST_NAME = 120
+_LONGEST_NAME = 180
+"""Bytes of a picture's name without its ending: file systems take 255 in all, and a character may
+be four of them."""
 
 
 class PictureFolder:
@@ -34,6 +36,7 @@ class PictureFolder:
         self._wanted = thumbnails
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._names: set[str] = set()
+        self._repeats: dict[str, int] = {}
         self._written = 0
         self.notes: list[str] = []
 
@@ -78,10 +81,12 @@ class PictureFolder:
         return PictureCell(f"{self._folder.name}/{name}", self._thumbnail(asset, content))
 
     def _name(self, key: str, heading: str, ending: str) -> str:
-        stem = _UNSAFE.sub("_", f"{key}-{heading}").strip("._")[:_LONGEST_NAME] or "picture"
-        name, repeat = f"{stem}.{ending}", 2
+        whole = _UNSAFE.sub("_", f"{key}-{heading}").strip("._")
+        stem = whole.encode()[:_LONGEST_NAME].decode("utf-8", "ignore") or "picture"
+        name = f"{stem}.{ending}"
         while name.casefold() in self._names:
-            name, repeat = f"{stem}-{repeat}.{ending}", repeat + 1
+            repeat = self._repeats[stem.casefold()] = self._repeats.get(stem.casefold(), 1) + 1
+            name = f"{stem}-{repeat}.{ending}"
         self._names.add(name.casefold())
         return name
 

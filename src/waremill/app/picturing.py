@@ -96,7 +96,9 @@ def operate(
     found = Operated(skipped=skipped)
     count = threads or os.cpu_count() or 1
     # Many pictures keep the cores busy one each; a single one takes them all.
-    work = _Work(operation, given, pictures, _tools(folder, count if len(jobs) == 1 else 1))
+    tools = _tools(folder, count if len(jobs) == 1 else 1)
+    read = frozenset(path.resolve() for path in (*(job[0] for job in jobs), *pictures.values()))
+    work = _Work(operation, given, pictures, tools, read)
     done = 0
     with ThreadPoolExecutor(max_workers=count, thread_name_prefix="picture") as pool:
         try:
@@ -112,6 +114,9 @@ def operate(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    # As they were done, they would stand in another order each time.
+    found.made.sort(key=lambda one: one[0])
+    found.failed.sort(key=lambda one: one[0])
     if source.is_file() and found.error is not None:
         if found.error.where is not None:  # it says itself what it is about
             raise found.error
@@ -151,6 +156,7 @@ class _Work:
         settings: Mapping[str, Any],
         pictures: Mapping[str, Path],
         tools: Tools,
+        sources: frozenset[Path],
     ) -> None:
         from waremill.images.operation import read_options
         from waremill.images.reading import read_picture
@@ -166,6 +172,7 @@ class _Work:
             from waremill.images.presets import find_preset, presets
 
             find_preset(preset, presets(tools.files))
+        self._sources = sources
         self._written: dict[Path, Path] = {}
         self._lock = Lock()
 
@@ -185,8 +192,16 @@ class _Work:
         return written
 
     def _write(self, file: Encoded, target: Path, source: Path) -> Path:
-        """Write one result; refuse a place that another picture's result has in this call."""
+        """Write one result; refuse a source's place, and another picture's result's in this call.
+
+        What a result is called is known only now: its ending and number depend on what was made.
+        """
         path = target.with_suffix(_suffix(file, target))
+        if path.resolve() in self._sources:
+            raise SourceError(
+                f"its result would be {path.name}, which is a picture that is read; choose another "
+                "name or folder for the results"
+            )
         with self._lock:
             other = self._written.setdefault(path, source)
         if other != source:
@@ -226,7 +241,11 @@ def _jobs(source: Path, target: Path) -> tuple[list[Job], int]:
                 Where(str(target)),
             )
         every = sorted(path for path in source.rglob("*") if path.is_file())
-        chosen = [path for path in every if path.suffix.lower() in READ]
+        chosen = [
+            path
+            for path in every
+            if path.suffix.lower() in READ and not _hidden(path.relative_to(source))
+        ]
         if not chosen:
             raise SourceError("there is no picture in this folder", Where(file=str(source)))
         return _named(source, target, chosen), len(every) - len(chosen)
@@ -241,6 +260,11 @@ def _jobs(source: Path, target: Path) -> tuple[list[Job], int]:
     if target.resolve() == source.resolve():
         raise ConfigError("the result would replace its source", Where(file=str(target)))
     return [(source, target)], 0
+
+
+def _hidden(path: Path) -> bool:
+    """Say whether a part of a path is hidden: a workspace's own files, what other systems leave."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _named(source: Path, target: Path, chosen: Sequence[Path]) -> list[Job]:

@@ -6,6 +6,7 @@ pixel, so that what a marketplace demands can be checked before anything is draw
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -159,22 +160,30 @@ def placed(cutout: Cutout, canvas: tuple[int, int], wish: Wish) -> Placing:
             f"a margin of {wish.margin:.0f} pixels leaves no room on {width} × {height} pixels"
         )
     solid = cutout.solid
-    scale = min(
-        wish.fill * width / solid.width,
-        wish.fill * height / solid.height,
-        room[0] / solid.width,
-        room[1] / solid.height,
-    )
-    if scale > wish.enlarge * 1.0005:
+    scale = _scale(solid, canvas, wish)
+    # A canvas has whole pixels, so one that was made for the product may be a part too large.
+    if _scale(solid, (width - 1, height - 1), wish) > wish.enlarge + 1e-9:
         raise SourceError(
             f"the product is {solid.width} × {solid.height} pixels and would be enlarged "
-            f"{scale:.1f} times on {width} × {height}; upscale it first, take a smaller canvas or "
-            "fill, or raise enlarge"
+            f"{math.ceil(scale * 10 - 1e-6) / 10:.1f} times on {width} × {height}; upscale it "
+            "first, take a smaller canvas or fill, or raise enlarge"
         )
+    scale = min(scale, wish.enlarge)
     wide, tall = max(1, round(solid.width * scale)), max(1, round(solid.height * scale))
     left = wish.margin + wish.place[0] * (room[0] - wide)
     top = wish.margin + wish.place[1] * (room[1] - tall)
     return Placing(scale, Box(round(left), round(top), wide, tall))
+
+
+def _scale(solid: Box, canvas: tuple[int, int], wish: Wish) -> float:
+    """Give the scale at which a product spans what is wished, within the margins."""
+    width, height = canvas
+    return min(
+        wish.fill * width / solid.width,
+        wish.fill * height / solid.height,
+        (width - 2 * wish.margin) / solid.width,
+        (height - 2 * wish.margin) / solid.height,
+    )
 
 
 def place_of(anchor: Anchor, position: tuple[float, ...]) -> tuple[float, float]:

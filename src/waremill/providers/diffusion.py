@@ -116,9 +116,9 @@ class Diffusion:
 
     async def aclose(self) -> None:
         """Let the pipeline go; the last to go frees its memory."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await asyncio.get_running_loop().run_in_executor(_thread, engine.release, self)
+        self._engine = None
+        # A request that was cancelled while the pipeline was loading never got to see the engine.
+        await asyncio.get_running_loop().run_in_executor(_thread, _release, self)
 
     async def check(self) -> tuple[Check, ...]:
         """Fetch the files where they are missing, and say what is wrong with them."""
@@ -282,6 +282,12 @@ class _Engine:
             raise work.rejected(f"{type(pipeline).__name__} has no setting “{unknown[0]}”")
         size = {"width": width, "height": height}
         return {**found, **{name: side for name, side in size.items() if name in known}}
+
+
+def _release(holder: Diffusion) -> None:
+    """Let go of whatever a provider holds; runs on the thread."""
+    for engine in [one for one in _engines.values() if holder in one.holders]:
+        engine.release(holder)
 
 
 @cache

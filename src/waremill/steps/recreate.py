@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from waremill.domain import Finding, ImageRequest, Item
-from waremill.errors import ConfigError, Where
+from waremill.errors import ConfigError, SourceError, Where
 from waremill.images.applying import STORED
 from waremill.images.compositing import fitted, mask_of, recreated, restored
 from waremill.images.encoding import encode
@@ -203,12 +203,24 @@ class _Recreation:
 
 
 def _mask(source: Picture, protected: bytes | None, is_mask: bool) -> Picture:
-    """Give the mask: black where something has to stay; all white where nothing has."""
+    """Give the mask: black where something has to stay; all white where nothing has.
+
+    Raises SourceError where what has to stay has another shape than the picture, and so would be
+    laid in another place.
+    """
     if protected is None:
         import numpy as np
 
         return Picture(np.full((source.height, source.width, 3), 255, np.uint8))
     shield = read_picture(protected)
+    across, down = shield.width * source.height, shield.height * source.width
+    # One may have been scaled, which rounds its sides by up to half a pixel; twice that is let be.
+    if abs(across - down) > max(source.width + source.height, shield.width + shield.height):
+        raise SourceError(
+            f"what has to stay is {shield.width} × {shield.height} pixels and the picture "
+            f"{source.width} × {source.height}: both must show the same frame, so cut out without "
+            "margin and do not crop"
+        )
     return shield if is_mask else mask_of(shield)
 
 

@@ -58,7 +58,7 @@ class ComposeOptions(BackgroundOptions):
     )  # fmt: skip
 
 
-@operation("compose", ComposeOptions, uses=("presets",))
+@operation("compose", ComposeOptions, version=2, uses=("presets",))
 def compose(
     picture: Picture, options: ComposeOptions, tools: Tools
 ) -> Picture | tuple[Picture, ...]:

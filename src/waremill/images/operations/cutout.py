@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from waremill.errors import ConfigError, NotFound
+from waremill.errors import ConfigError, NotFound, SourceError
 from waremill.images import matting, segmentation
 from waremill.images.measures import pixels_of
 from waremill.images.operation import Tools, operation, option
@@ -74,6 +74,8 @@ def _alpha(picture: Picture, options: CutoutOptions, tools: Tools) -> Pixels:
     rgb = np.ascontiguousarray(picture.rgb)
     own = picture.alpha
     if own is not None and float(np.mean(own < 128)) > CUT_ALREADY:
+        if not own.any():
+            raise SourceError("the picture is wholly transparent; there is no product in it")
         return own
     coarse = _coarse(rgb, options, tools)
     coarse = segmentation.without_small_parts(coarse, options.smallest_part / 100)

@@ -18,6 +18,7 @@ from waremill.images.encoding import encode
 from waremill.images.picture import Plane
 from waremill.images.presets import find_preset, presets
 from waremill.images.reading import read_picture
+from waremill.images.text_reading import can_read
 from waremill.pipeline import BoundStep, Context, Derivation, StepSettings, scalar
 from waremill.rules.document import suggestion
 from waremill.steps import Kit
@@ -125,8 +126,9 @@ async def _judged(item: Item, ctx: Context, wanted: _Wanted, image: str) -> Mapp
         kept = [await ctx.files.keep(one.content, one.media_type) for one in maps]
         return {"findings": [one.as_json() for one in findings], "maps": kept}
 
+    # Without a reader of text a judgement says less, and must not stand once one is installed.
     options = {"rules": rules, "limits": dict(wanted.limits), "field": wanted.image,
-               "roles": list(others)}  # fmt: skip
+               "roles": list(others), "reads": can_read()}  # fmt: skip
     found: Mapping[str, Any] = await ctx.files.derive(
         Derivation("check", _VERSION, options, (image, *others.values())), make_it
     )
