@@ -4,18 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo test test-diffusion screenshots lint bench bench-web bench-images docs lock clean help
+.PHONY: install demo test test-diffusion test-semantic-kernel screenshots lint bench bench-web bench-images bench-knowledge docs lock clean help
 
 help:
 	@echo "make install  the waremill command in .venv"
 	@echo "make demo     the main job on the example sheet, with the embedded model"
 	@echo "make test     all tests, PostgreSQL included"
 	@echo "make test-diffusion  the tests that need PyTorch, in an environment of their own"
+	@echo "make test-semantic-kernel  the tests that need Semantic Kernel, in an environment of their own"
 	@echo "make screenshots  the pictures of the console's how-to, made by its test in a browser"
 	@echo "make lint     style, strict types, architecture"
 	@echo "make bench    speed and memory beside other tools"
 	@echo "make bench-web  listings, reviews and the server over a million products"
 	@echo "make bench-images  picture operations beside rembg and plain libraries, and how right they are"
+	@echo "make bench-knowledge  how often the right passage is found, and how fast"
 	@echo "make docs     the reference pages, from the code"
 
 $(VENV)/bin/python:
@@ -63,6 +65,22 @@ $(TORCH)/.installed: $(PINNED) pyproject.toml
 test-diffusion: $(TORCH)/.installed
 	$(TORCH)/bin/python -m pytest -m diffusion tests/providers
 
+# Semantic Kernel in an environment of its own: it wants older versions of what is pinned here.
+KERNEL := .venv-semantic-kernel
+KERNEL_PIP := $(KERNEL)/bin/python -m pip --disable-pip-version-check
+KERNEL_PINNED := requirements/build.txt requirements/run.txt requirements/dev.txt requirements/semantic-kernel.txt
+
+$(KERNEL)/.installed: $(KERNEL_PINNED) pyproject.toml
+	$(PYTHON) -m venv $(KERNEL)
+	$(KERNEL_PIP) install --quiet --require-hashes -r requirements/build.txt -r requirements/run.txt
+	$(KERNEL_PIP) install --quiet --no-build-isolation --no-deps -e .
+	$(KERNEL_PIP) install --quiet --require-hashes -r requirements/dev.txt
+	$(KERNEL_PIP) install --quiet -r requirements/semantic-kernel.txt
+	@touch $@
+
+test-semantic-kernel: $(KERNEL)/.installed
+	$(KERNEL)/bin/python -m pytest tests/tools/test_semantic_kernel_tools.py
+
 screenshots: $(VENV)/.dev
 	@{ $(BROWSER); } >/dev/null || { echo $(NO_BROWSER); exit 1; }
 	rm -rf artifacts/screenshots
@@ -84,13 +102,16 @@ bench-web: $(VENV)/.dev
 bench-images: $(VENV)/.dev
 	$(BIN)/python -m bench.images
 
+bench-knowledge: $(VENV)/.dev
+	$(BIN)/python -m bench.knowledge
+
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/reference.py
 
 # Needs uv. Versions and hashes only: where packages come from is the machine's own business.
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web --extra images -c requirements/build.txt -o requirements/run.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web --extra images --group dev -c requirements/run.txt -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web --extra images --extra knowledge -c requirements/build.txt -o requirements/run.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web --extra images --extra knowledge --group dev -c requirements/run.txt -o requirements/dev.txt
 
 clean:
-	rm -rf $(VENV) $(TORCH) demo .bench
+	rm -rf $(VENV) $(TORCH) $(KERNEL) demo .bench

@@ -16,7 +16,11 @@ import pytest_asyncio
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from waremill.store import tables_people  # noqa: F401 - its tables belong to the metadata
+from waremill.store import (  # noqa: F401 - their tables belong to the metadata
+    tables_chat,
+    tables_knowledge,
+    tables_people,
+)
 from waremill.store.database import SCHEMA_VERSION, Database, migrate
 from waremill.store.tables import metadata
 

@@ -94,6 +94,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
         made.run("init", "init", "--example", "perfume")
         with serving(folder) as server:
             shell.printed["serve"] = [server.document]
+        known(shell)
+        talked(shell)
         people(shell)
     return {**shell.printed, **made.printed}
 
@@ -120,6 +122,34 @@ def pictured(shell: Shell) -> None:
     document = own.run("products", "products", "--target", "de-DE")
     assert len(document["products"][0]["slots"]) == 2
     shell.printed["products"].append(document)
+
+
+def known(shell: Shell) -> None:
+    """Make a knowledge base of one document and one that cannot be read, and look at it."""
+    folder = shell.folder / "help"
+    folder.mkdir()
+    (folder / "remote.md").write_text("# Remote\n\nHold the button for five seconds to reset it.")
+    (folder / "bad.pdf").write_bytes(b"%PDF-1.4 cut")
+    shell.run("knowledge-add", "knowledge", "add", "help", str(folder), "--meta", "a=1", code=1)
+    shell.run("knowledge-list", "knowledge", "list")
+    shell.run("knowledge-show", "knowledge", "show", "help")
+    shell.run("knowledge-document", "knowledge", "show", "help", "remote.md")
+    shell.run("knowledge-search", "knowledge", "search", "help", "reset", "--where", "a=1")
+    shell.run("knowledge-rebuild", "knowledge", "rebuild", "help")
+    shell.run("knowledge-remove", "knowledge", "remove", "help", "remote.md")
+    shell.run("knowledge-remove", "knowledge", "remove", "help", "--all")
+    shell.run("error", "knowledge", "show", "help", code=2)
+
+
+def talked(shell: Shell) -> None:
+    """Ask two questions, of which the model's replies say nothing to the point, and look at it."""
+    document = shell.run("chat", "chat", typed="How long does it last?\nAnd then?\n")
+    assert len(document["turns"]) == 2
+    shell.run("chat-list", "chat", "--list")
+    place = str(shell.folder / "chat.md")
+    shell.run("chat-done", "chat", "--resume", "last", "--export", place)
+    shell.run("chat-done", "chat", "--resume", str(document["id"]), "--delete")
+    shell.run("error", "chat", "--resume", "last", code=2)
 
 
 def people(shell: Shell) -> None:

@@ -333,7 +333,7 @@ class _Connection(asyncio.Protocol):
         if method == "GET":
             self._get(path, query, head)
             return
-        if not path.endswith(("/chat/completions", "/messages")):
+        if not path.endswith(("/chat/completions", "/messages", "/embeddings")):
             self._write(http(404, b'{"error":{"message":"no such path"}}', {}))
             return
         reply, request, digest = vendor.decide(path, head, raw)

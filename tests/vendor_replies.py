@@ -41,9 +41,9 @@ def requested_schema(request: dict[str, Any]) -> dict[str, Any] | None:
     if native is not None:
         found: dict[str, Any] = native["schema"]
         return found
-    tools = request.get("tools")
-    if tools:
-        tool = tools[0]
+    choice = request.get("tool_choice")
+    if request.get("tools") and isinstance(choice, dict) and choice["type"] in ("tool", "function"):
+        tool = request["tools"][-1]
         given: dict[str, Any] = tool.get("input_schema") or tool["function"]["parameters"]
         return given
     return _schema_in_text(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ class Reply:
     """What the server sends instead of its usual answer.
 
     `text` alone gives a normal 200 in the protocol's shape; `body` replaces the whole HTTP body.
+    `calls` are tools the model calls, as names with arguments (an object, or a text as it is).
     `cut` sends only so many bytes and closes; `silent` never answers; `delay` is in seconds.
     """
 
@@ -33,6 +34,7 @@ class Reply:
     silent: bool = False
     close: bool = False
     outcome: str = "override"
+    calls: Sequence[tuple[str, Any]] = ()
 
 
 Hook = Callable[[dict[str, Any], str], "Reply | str | dict[str, Any] | None"]
@@ -108,10 +110,21 @@ def _openai_completion(
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
     if reply.refusal is not None:
         message["content"], message["refusal"] = None, reply.refusal
-    elif request.get("tools") and request.get("tool_choice") not in (None, "none", "auto"):
-        name = request["tools"][0]["function"]["name"]
+    elif request.get("tools") and isinstance(request.get("tool_choice"), dict):
+        name = request["tool_choice"]["function"]["name"]
         call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": text}}
         message["content"], message["tool_calls"] = None, [call]
+    if reply.calls:
+        message["content"] = reply.text
+        message["tool_calls"] = [
+            {
+                "id": f"call_{digest:08x}_{place}",
+                "type": "function",
+                "function": {"name": name, "arguments": _arguments(given)},
+            }
+            for place, (name, given) in enumerate(reply.calls)
+        ]
+        finish = reply.finish or "tool_calls"
     thought = 64 if request.get("reasoning_effort") in ("low", "medium", "high") else 0
     usage = reply.usage or {
         "prompt_tokens": given,
@@ -130,6 +143,10 @@ def _openai_completion(
     }
 
 
+def _arguments(given: Any) -> str:
+    return given if isinstance(given, str) else json.dumps(given)
+
+
 def _openai_events(request: dict[str, Any], message: dict[str, Any]) -> bytes:
     base = {k: message[k] for k in ("id", "created", "model")}
     base["object"] = "chat.completion.chunk"
@@ -146,6 +163,13 @@ def _openai_events(request: dict[str, Any], message: dict[str, Any]) -> bytes:
     text = choice["message"]["content"] or ""
     for start in range(0, len(text), 24):
         push({"content": text[start : start + 24]})
+    for place, call in enumerate(choice["message"].get("tool_calls") or ()):
+        arguments = call["function"]["arguments"]
+        opening = {**call, "index": place, "function": {**call["function"], "arguments": ""}}
+        push({"tool_calls": [opening]})
+        for start in range(0, len(arguments), 24):
+            piece = {"index": place, "function": {"arguments": arguments[start : start + 24]}}
+            push({"tool_calls": [piece]})
     push({}, choice["finish_reason"])
     if (request.get("stream_options") or {}).get("include_usage"):
         last = {**base, "choices": [], "usage": message["usage"]}
@@ -174,6 +198,13 @@ def _anthropic_message(
         except ValueError:
             value = {}
         content = [{"type": "tool_use", "id": "toolu_1", "name": name, "input": value}]
+    if reply.calls:
+        content = [{"type": "text", "text": text}] if text else []
+        content += [
+            {"type": "tool_use", "id": f"toolu_{digest:08x}_{place}", "name": name, "input": given}
+            for place, (name, given) in enumerate(reply.calls)
+        ]
+        stop = reply.finish or "tool_use"
     if (request.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
         content.insert(0, {"type": "thinking", "thinking": "Let me see.", "signature": "x"})
     usage = reply.usage or {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from waremill.app.options import TaskOptions
     from waremill.domain import (
         Answer,
+        CallMessage,
         Chat,
         Finding,
         Image,
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
         Product,
         Provider,
         Response,
+        ResultMessage,
         Target,
+        ToolCall,
+        ToolSpec,
         Usage,
     )
     from waremill.errors import (
@@ -48,11 +52,14 @@ if TYPE_CHECKING:
         WaremillError,
         Where,
     )
+    from waremill.tools.adapters.langchain import to_langchain
+    from waremill.tools.tool import tool
 
 __version__ = "0.1.0"
 __all__ = [
     "AccessDenied",
     "Answer",
+    "CallMessage",
     "Chat",
     "ConfigError",
     "Conflict",
@@ -75,11 +82,14 @@ __all__ = [
     "Refused",
     "Rejected",
     "Response",
+    "ResultMessage",
     "RunStatus",
     "SourceError",
     "Target",
     "TaskOptions",
     "TemplateError",
+    "ToolCall",
+    "ToolSpec",
     "Transient",
     "TrialResult",
     "Unavailable",
@@ -89,11 +99,15 @@ __all__ = [
     "Where",
     "Workspace",
     "open",
+    "to_langchain",
+    "tool",
 ]
 
 _PLACES = {
     "open": ("waremill.app", "open_workspace"),
     "TaskOptions": ("waremill.app.options", "TaskOptions"),
+    "to_langchain": ("waremill.tools.adapters.langchain", "to_langchain"),
+    "tool": ("waremill.tools.tool", "tool"),
     **{
         name: ("waremill.app", name)
         for name in ("Estimate", "Imported", "RunStatus", "TrialResult", "Workspace")
@@ -102,7 +116,8 @@ _PLACES = {
         name: ("waremill.domain", name)
         for name in (
             "Answer", "Chat", "Finding", "Image", "Item", "Message", "Model", "Price", "Product",
-            "Provider", "Response", "Target", "Usage",
+            "Provider", "Response", "Target", "Usage", "CallMessage", "ResultMessage", "ToolCall",
+            "ToolSpec",
         )
     },
 }  # fmt: skip

@@ -11,8 +11,18 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import yaml
 
-from waremill.domain import Answer, Finding, Item, Request, Signature, Step, Target
-from waremill.errors import NotFound
+from waremill.domain import (
+    Answer,
+    Finding,
+    Item,
+    Passage,
+    Request,
+    Search,
+    Signature,
+    Step,
+    Target,
+)
+from waremill.errors import ConfigError, NotFound
 from waremill.rules.document import Section, paths, read_yaml, suggestion
 
 T = TypeVar("T")
@@ -99,6 +109,29 @@ class Files(Protocol):
         """Run a function that takes long on one of a few threads."""
 
 
+Retrieve = Callable[[Item, Search], Awaitable[tuple[Passage, ...]]]
+Embed = Callable[[Sequence[str]], Awaitable[Any]]
+"""Gives texts their vectors: a float32 array of shape (texts, dimensions), rows of unit length."""
+
+
+async def no_knowledge(_item: Item, search: Search) -> tuple[Passage, ...]:
+    """Raise ConfigError: nobody handed in a way to search."""
+    raise ConfigError(f"the knowledge base “{search.knowledge}” cannot be searched here")
+
+
+Use = Callable[[Item, str, Mapping[str, Any]], Awaitable[Any]]
+"""Calls a tool by its name, with arguments that fit it, on behalf of an item."""
+
+
+async def no_tools(_item: Item, name: str, _arguments: Mapping[str, Any]) -> Any:
+    """Raise ConfigError: nobody handed in a way to call tools."""
+    raise ConfigError(f"the tool “{name}” cannot be called here")
+
+
+def unnoted(_item: Item, _name: str, _value: Any) -> None:
+    """Keep nothing: nobody stores how a result was made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a step may use of the outside: callables, filled by the run.
@@ -107,7 +140,9 @@ class Context:
     same run and target whose value is nearly the same, with the likeness from 0 to 1. `report`
     hands in findings about an item. `record` runs something that could differ another time (search,
     clock, chance) once and gives the same value on replay; the value must be JSON. `files` keeps
-    pictures and makes others of them.
+    pictures and makes others of them. `retrieve` searches a knowledge base, through `record`, and
+    enters what it found into the result's provenance. `note` enters a JSON value under a name
+    there. `embed` gives texts their vectors, None where there is no embedder. `use` calls a tool.
     """
 
     call: Call
@@ -116,6 +151,10 @@ class Context:
     similar: Callable[[Item, str, Signature], Awaitable[Sequence[tuple[str, float]]]]
     files: Files
     params: Mapping[str, Any] = field(default_factory=dict)
+    retrieve: Retrieve = no_knowledge
+    note: Callable[[Item, str, Any], None] = unnoted
+    embed: Embed | None = None
+    use: Use = no_tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +164,9 @@ class BoundStep:
     `preview` gives the request a step would send for an item, or None when it would send none; it
     calls nothing. A step without model calls has no preview. `calls` is how many calls an item
     needs when none has to be repeated.
+
+    `knowledge` names the bases a step searches. `searches` gives what it would look for before its
+    first request, in order, and `preview_with` that request with what was found for each.
     """
 
     name: str
@@ -138,6 +180,11 @@ class BoundStep:
     fields: tuple[str, ...] = ()
     needs_target: bool = False
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    knowledge: tuple[str, ...] = ()
+    searches: Callable[[Item, Mapping[str, Any]], tuple[Search, ...]] | None = None
+    preview_with: (
+        Callable[[Item, Mapping[str, Any], Sequence[Sequence[Passage]]], Request | None] | None
+    ) = None
 
 
 def scalar(text: str) -> Any:

@@ -99,6 +99,9 @@ def test_what_passages_say_is_grounded_for_the_other_checks_too() -> None:
 
 
 def test_sentences_end_where_people_end_them() -> None:
+    assert sentences("Wash at 30 °C. Use 5 V. It is by J. Doe.") == [
+        "Wash at 30 °C.", "Use 5 V.", "It is by J. Doe.",
+    ]  # fmt: skip
     assert sentences("See No. 5, z. B. in 3.5 ml. It fits! 真的？很好。\n- One\n2) Two") == [
         "See No. 5, z. B. in 3.5 ml.", "It fits!", "真的？", "很好。", "One", "Two",
     ]  # fmt: skip

@@ -209,6 +209,26 @@ def test_resuming_a_run_that_is_done_writes_its_output_again(folder: Path, vendo
     assert len(rows_of(out)) == 3
 
 
+def test_what_a_run_and_resume_could_not_write_as_it_is_is_said(folder: Path, vendor: str) -> None:
+    make_workspace(folder, vendor)
+    rows = perfumes(2)
+    rows[1]["story"] = "long " * 10_000
+    sheet = write_sheet(folder / "perfumes.csv", [{"story": "", **row} for row in rows])
+    assert waremill(folder, "import", str(sheet), "--key", "sku").code == 0
+    out = str(folder / "out.xlsx")
+    ran = waremill(folder, "run", "copy", "-o", out)
+    assert ran.code == 0
+    assert ran.err.count("note: ") == 1 and "note: " not in ran.out
+    (said,) = [line for line in ran.err.splitlines() if line.startswith("note: ")]
+    again = waremill(folder, "resume", "last")
+    assert said in again.err.splitlines()
+    document = waremill(folder, "resume", "last", "--json").json
+    assert [f"note: {one}" for one in document["notes"]] == [said]
+    exported = waremill(folder, "export", "last", out, "--json").json
+    assert exported["notes"] == document["notes"]
+    assert waremill(folder, "status", "last", "--json").json["notes"] == []
+
+
 def test_a_budget_given_on_resume_is_checked_too(folder: Path, vendor: str) -> None:
     make_workspace(folder, vendor)
     catalogue(folder, 3)

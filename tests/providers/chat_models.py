@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import (
@@ -86,6 +86,26 @@ class Parrot(BaseChatModel):
                     usage_metadata=whole.usage_metadata if last else None,
                 )
             )
+
+
+class Caller(Parrot):
+    """Calls the first tool it was bound with until it is told a result, then answers."""
+
+    bound: list[str] = []  # noqa: RUF012 a pydantic field
+    choice: str | None = None
+    heard: ClassVar[list[tuple[list[str], str | None, list[BaseMessage]]]] = []
+
+    def bind_tools(self, tools: Any, *, tool_choice: Any = None, **_: Any) -> Runnable[Any, Any]:
+        names = [one["function"]["name"] for one in tools]
+        return self.model_copy(update={"bound": names, "choice": tool_choice})
+
+    def _message(self, messages: list[BaseMessage]) -> AIMessage:
+        self.heard.append((self.bound, self.choice, messages))
+        name = "reply" if messages[-1].type == "tool" or self.choice == "reply" else self.bound[0]
+        if messages[-1].type == "tool" and "reply" not in self.bound:
+            return AIMessage(content=f"It is {messages[-1].content}.")
+        given = {"title": str(messages[-1].content)} if name == "reply" else {"sku": "A"}
+        return AIMessage(content="", tool_calls=[{"name": name, "args": given, "id": "c1"}])
 
 
 def canned() -> FakeListChatModel:

@@ -6,11 +6,15 @@ import builtins
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, ToolMessage
 from tests.providers.asking import KEY, SCHEMA, chat, model, opened
+from tests.providers.chat_models import Caller
 
+from waremill.domain import CallMessage, ResultMessage, ToolCall, ToolSpec
 from waremill.errors import (
     AccessDenied,
     ConfigError,
@@ -58,6 +62,38 @@ async def test_a_model_that_takes_tools_gets_the_schema_as_one() -> None:
     async with opened(HERE + "Parrot") as provider:
         response = await provider(chat("hello", schema=SCHEMA))
     assert json.loads(response.text) == {"title": "hello"}
+
+
+PRICE = ToolSpec("price", "Give a price.", {"type": "object", "properties": {"sku": {}}})
+SHAPE = {"type": "object", "properties": {"title": {"type": "string"}}}
+
+
+async def test_tools_are_bound_and_their_calls_and_results_told() -> None:
+    Caller.heard.clear()
+    request = replace(chat("How much is A?"), tools=(PRICE,))
+    async with opened(HERE + "Caller") as provider:
+        called = await provider(request)
+        assert called.calls == (ToolCall("c1", "price", '{"sku":"A"}'),) and called.text == ""
+        told = (CallMessage(called.calls), ResultMessage("c1", "price", "9.5", True))
+        answered = await provider(replace(request, messages=(*request.messages, *told)))
+    assert (answered.text, answered.calls) == ("It is 9.5.", ())
+    _, _, messages = Caller.heard[-1]
+    assert isinstance(messages[-2], AIMessage) and messages[-2].tool_calls[0]["args"] == {
+        "sku": "A"
+    }
+    assert isinstance(messages[-1], ToolMessage) and messages[-1].status == "error"
+
+
+async def test_a_reply_in_a_shape_is_one_more_tool() -> None:
+    Caller.heard.clear()
+    request = replace(chat("Eau", schema=SHAPE), tools=(PRICE,))
+    async with opened(HERE + "Caller") as provider:
+        assert [one.name for one in (await provider(request)).calls] == ["price"]
+        due = await provider(replace(request, tool_choice="none"))
+    assert json.loads(due.text) == {"title": "Eau"} and due.calls == ()
+    assert [one[:2] for one in Caller.heard] == [
+        (["price", "reply"], "any"), (["price", "reply"], "reply")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["Parrot", "generic"])

@@ -18,11 +18,14 @@ T = TypeVar("T")
 
 
 class Filed:
-    """The files of a context; `made` lists what was derived, each once."""
+    """The files of a context; `made` lists what was derived, each once, `worked` counts what was
+    computed for it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.made: list[Derivation] = []
+        self.worked = 0
         self._known: dict[bytes, Any] = {}
         self._assets = Assets(str(folder / "files"))
 
@@ -44,6 +47,7 @@ class Filed:
         return self._known[digest]
 
     async def compute(self, function: Callable[..., T], *args: Any) -> T:
+        self.worked += 1
         return function(*args)
 
 

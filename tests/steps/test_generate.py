@@ -286,9 +286,9 @@ def test_without_a_translation_to_make_there_are_no_terms() -> None:
         (TEMPLATE.replace("[grounded-numbers]", "[grounded-numbrs]"), {}, "grounded-numbers"),
         (TEMPLATE.replace("copy.", "copy in {{ language }}."), {"per": "product"}, "once per"),
         (
-            f"{TEMPLATE}context: {{knowledge: k, query: q}}\n",
+            "instruction: Draw.\ncontext: {knowledge: k, query: q}\noutput: {scene: picture}\n",
             {},
-            "knowledge is not available in this version; take `context` out",
+            "a picture's prompt takes no `context`",
         ),
     ],
 )

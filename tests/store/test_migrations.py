@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from importlib import resources
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.schema import DropTable
 
 from waremill.errors import ConfigError
 from waremill.store.database import SCHEMA_VERSION, Database, migrate, schema_version
 from waremill.store.tables import calls, metadata, outcomes
+
+VERSIONS = resources.files("waremill.store") / "migrations" / "versions"
+
+
+def made_after(version: str) -> set[str]:
+    """The tables that later migrations make."""
+    later = (path for path in VERSIONS.iterdir() if path.name[:4].isdigit())
+    texts = [path.read_text(encoding="utf-8") for path in later if path.name[:4] > version]
+    return {name for one in texts for name in re.findall(r'create_table\(\s*"(\w+)"', one)}
 
 
 def differences(conn: Connection) -> list[object]:
@@ -53,14 +66,16 @@ async def test_what_older_versions_called_is_summed_up(database: Database) -> No
 
     def before(conn: Connection) -> None:
         conn.execute(insert(calls), rows)
-        conn.execute(text("DROP TABLE outcomes"))
+        for table in reversed(metadata.sorted_tables):
+            if table.name in made_after("0003"):
+                conn.execute(DropTable(table))
         conn.execute(text("UPDATE alembic_version SET version_num = '0003'"))
 
     await database.write(before)
     migrate(database)
     query = select(outcomes).order_by(outcomes.c.model, outcomes.c.outcome)
     found = await database.read(lambda conn: conn.execute(query).all())
-    assert [tuple(row) for row in found] == [
+    assert [tuple(row)[:13] for row in found] == [
         (1, "a", "complete", 2, 1, 1, 10, 0, 14, 0, 3, 3, 1.0),
         (1, "a", "unavailable", 1, 0, 0, 5, 0, 7, 0, 0, 0, 0.5),
         (1, "b", "complete", 1, 1, 1, 5, 0, 7, 0, 0, 0, 0.5),

@@ -241,4 +241,4 @@ def test_an_input_to_translate_needs_terms_and_a_target() -> None:
 
 def test_where_there_is_no_knowledge_a_context_is_an_error() -> None:
     found = messages(FILES, "selling-points", COLUMNS, params=["tone"], knowledge=[])
-    assert "knowledge is not available in this version" in found[0]
+    assert "there is no knowledge yet; add some with `waremill knowledge add NAME PATH`" in found[0]

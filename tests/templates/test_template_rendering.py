@@ -276,7 +276,7 @@ def test_variables_tell_what_the_template_reads() -> None:
     assert template.variables == {"name", "brand", "notes", "volume_ml", "category"}
     assert template.checks == ("language", "grounded-numbers", "channel", "glossary")
     assert template.context == {
-        "knowledge": "brand-guides",
+        "knowledge": ["brand-guides"],
         "query": "{{ brand }} {{ category }}",
         "top": 3,
     }

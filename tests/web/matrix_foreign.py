@@ -19,7 +19,7 @@ from tests.web.matrix_shop import PIPELINE, Shop
 READS = {
     "POST /v1/lint", "POST /v1/previews", "POST /v1/estimates", "POST /v1/imports/preview",
     "POST /v1/runs/{run}/reviews/count", "POST /v1/runs/{run}/review-sheet",
-    "POST /v1/templates/{template}/prompt",
+    "POST /v1/templates/{template}/prompt", "POST /v1/knowledge/{knowledge}/search",
 }  # fmt: skip
 """POSTs that change nothing."""
 OWN_FIGURES = ("waremill_runs", "waremill_running_items", "waremill_spent", "waremill_webhook")

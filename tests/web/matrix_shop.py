@@ -24,7 +24,7 @@ from tests.vendor import Vendor
 from tests.web.matrix import OTHER_TEAM, TEAM
 from tests.workspaces import PRICE, make_workspace, perfumes, write_sheet
 
-from waremill.app import Workspace, generating, launching, open_workspace
+from waremill.app import Workspace, generating, knowing, launching, open_workspace
 from waremill.app.acting import Actor
 from waremill.app.browsing import Browse
 from waremill.app.editing import Editor
@@ -107,6 +107,8 @@ class Things:
     shots: str = ""
     shot: int = 0
     picture: str = ""
+    knowledge: str = ""
+    document: str = ""
     sheet: bytes = field(default=b"", repr=False)
     review: bytes = field(default=b"", repr=False)
 
@@ -184,6 +186,7 @@ async def fill(shop: Shop, things: Things) -> None:
     workspace = await member(shop.workspace, things.team)
     folder = workspace.settings.root
     await _pictures(workspace, things)
+    await _knowledge(workspace, things)
     rows = perfumes(PRODUCTS, things.word)
     sheet = write_sheet(folder / f"{things.catalog}.csv", rows)
     await workspace.import_catalog([sheet], key="sku", catalog=things.catalog)
@@ -231,6 +234,14 @@ async def _pictures(workspace: Workspace, things: Things) -> None:
     card = await ReviewDesk(workspace).card(things.shots, things.shot)
     things.picture = str(card.field("web_image").value).removeprefix("asset:")
     await ReviewDesk(workspace).release(things.shots, things.shot)
+
+
+async def _knowledge(workspace: Workspace, things: Things) -> None:
+    """Make a knowledge base of one document."""
+    things.knowledge, things.document = f"{things.word.lower()}-help", f"{things.word}.md"
+    path = workspace.settings.root / things.document
+    path.write_text(f"# {things.word}\n\nParcels of {things.word} take three days.")
+    await knowing.add_documents(workspace, things.knowledge, [str(path)])
 
 
 async def _items(workspace: Workspace, run: str) -> list[int]:

@@ -11,6 +11,7 @@ from tests.web.matrix import EVERYBODY, PASSWORD, TEAM, At
 from tests.web.matrix_everybody import TOKENS_ONLY, Declared
 from tests.web.matrix_shop import HOOK, Shop, keep_for
 
+from waremill.app import knowing
 from waremill.app.accounts import Accounts
 from waremill.app.browsing import Browse
 from waremill.app.editing import Editor
@@ -22,6 +23,9 @@ from waremill.app.reviewing import ReviewDesk
 ELSEWHERE = {
     "DELETE /v1/session", "POST /v1/tokens", "DELETE /v1/tokens/{token}",  # test_security_routes
     "POST /_nicegui/client/{client}/upload/{element}", "PUT /v1/owners/{kind}/{name}",  # here
+    "GET /v1/chat/{conversation}", "PATCH /v1/chat/{conversation}",  # test_rest_chat:
+    "DELETE /v1/chat/{conversation}", "GET /v1/chat/{conversation}/export",  # a conversation
+    "POST /v1/chat/{conversation}/stop", "POST /v1/chat/{conversation}/permit",  # is its owner's
 }  # fmt: skip
 """Routes for which one role and one answer do not say all; tested by themselves."""
 REFUSED_LATER = {f"POST /v1/runs/{{run}}/{verb}" for verb in ("start", "resume", "approve")}
@@ -49,8 +53,9 @@ class Table:
     def every(self) -> list[Declared]:
         """Give all routes; those that end the caller's session come last."""
         return [
-            *self._catalogue(), *self._files(), *self._tasks(), *self._runs(), *self._reviews(),
-            *self._trials(), *self._pictures(), *self._records(), *self._webhooks(),
+            *self._catalogue(), *self._knowledge(), *self._files(), *self._tasks(),
+            *self._runs(), *self._reviews(), *self._trials(), *self._pictures(),
+            *self._records(), *self._webhooks(),
             *self._server(), *self._pages(), *self._people(),
         ]  # fmt: skip
 
@@ -135,6 +140,37 @@ class Table:
             Declared("POST", "/v1/sources/{source}/import", "admin", store, kept, **somewhere),
         ]  # fmt: skip
 
+    async def _fresh_document(self) -> At:
+        name = f"fresh-{next(self._number)}.md"
+        path = self._workspace.settings.root / name
+        path.write_text(f"Parcels of {name} take four days.")
+        await knowing.add_documents(self._workspace, self._ours.knowledge, [str(path)])
+        return {"knowledge": self._ours.knowledge, "document": name}
+
+    async def _fresh_base(self) -> At:
+        base = f"fresh-{next(self._number)}"
+        path = self._workspace.settings.root / self._ours.document
+        await knowing.add_documents(self._workspace, base, [str(path)])
+        return {"knowledge": base}
+
+    def _knowledge(self) -> list[Declared]:
+        base, under = {"knowledge": self._ours.knowledge}, "/v1/knowledge/{knowledge}"
+        document = {**base, "document": self._ours.document}
+        query = {"json": {"query": "how long do parcels take"}}
+        sent = {"json": {"uploads": [self._upload("sheet")["upload"]]}}
+        return [
+            Declared("GET", "/v1/knowledge", "signed-in"),
+            Declared("GET", under, "viewer", base),
+            Declared("DELETE", under, "operator", self._fresh_base),
+            Declared("POST", f"{under}/search", "viewer", base, query),
+            Declared("POST", f"{under}/rebuild", "operator", base),
+            Declared("GET", f"{under}/documents", "viewer", base),
+            Declared("POST", f"{under}/documents", "operator", base, sent, of_team=False),
+            Declared("GET", f"{under}/documents/{{document}}", "viewer", document),
+            Declared("DELETE", f"{under}/documents/{{document}}", "operator",
+                     self._fresh_document),
+        ]  # fmt: skip
+
     def _files(self) -> list[Declared]:
         path, version = {"path": self._ours.path}, {"version": self._ours.version}
         text = (self._workspace.settings.root / self._ours.path).read_text()
@@ -187,6 +223,9 @@ class Table:
             Declared("POST", "/v1/trials", "operator", send=planned),
             Declared("POST", "/v1/runs", "operator", send=planned),
             Declared("POST", "/v1/generate", "operator", send={"json": one}),
+            Declared("GET", "/v1/chat", "signed-in"),
+            Declared("POST", "/v1/chat", "operator", send={"json": {"message": "hello"}},
+                     of_team=False),
         ]  # fmt: skip
 
     def _runs(self) -> list[Declared]:
@@ -341,6 +380,7 @@ class Table:
               ("/", "/catalogue", "/runs", "/history", "/people", "/spend", "/audit")),
             Declared("GET", "/templates", "viewer", of_team=False, page=True),
             Declared("GET", "/new", "operator", of_team=False, page=True),
+            Declared("GET", "/chat", "operator", of_team=False, page=True),
             Declared("GET", "/runs/{name}", "viewer", name, page=True),
             Declared("GET", "/review/{run}", "viewer", run, page=True),
             Declared("GET", "/download/runs/{name}/report", "viewer", name),

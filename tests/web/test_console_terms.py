@@ -28,6 +28,7 @@ OTHERWISE = {
     "no file in schemas/ describes the category `{name}`{rest?}",
     "no file in schemas/ describes the category “{name}”{rest?}",
     "no schema describes the parent “{name}”{rest?}",
+    "tools is a list of names, such as [calculator, catalogue]",
     "this is not a database URL: write dialect://user@host/database?table=NAME",
 }  # fmt: skip
 """Texts whose English has the word in another meaning, or whose 中文 says it without one."""

@@ -35,6 +35,24 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "review": (f"POST {RUN}/reviews/accept-where", f"POST {RUN}/reviews/count"),
     "report": (f"GET {RUN}/report",),
     "export": (f"GET {RUN}/export",),
+    "knowledge add": ("POST /v1/uploads", "POST /v1/knowledge/{knowledge}/documents"),
+    "knowledge list": ("GET /v1/knowledge",),
+    "knowledge show": (
+        "GET /v1/knowledge/{knowledge}", "GET /v1/knowledge/{knowledge}/documents",
+        "GET /v1/knowledge/{knowledge}/documents/{document}",
+    ),
+    "knowledge search": ("POST /v1/knowledge/{knowledge}/search",),
+    "knowledge rebuild": ("POST /v1/knowledge/{knowledge}/rebuild",),
+    "knowledge remove": (
+        "DELETE /v1/knowledge/{knowledge}/documents/{document}",
+        "DELETE /v1/knowledge/{knowledge}",
+    ),
+    "chat": (
+        "POST /v1/chat", "GET /v1/chat", "GET /v1/chat/{conversation}",
+        "PATCH /v1/chat/{conversation}", "DELETE /v1/chat/{conversation}",
+        "GET /v1/chat/{conversation}/export", "POST /v1/chat/{conversation}/stop",
+        "POST /v1/chat/{conversation}/permit",
+    ),
     "user add": ("POST /v1/users", "PUT /v1/teams/{team}/members/{name}"),
     "user list": ("GET /v1/users",),
     "user password": ("PUT /v1/users/{name}/password",),
@@ -64,10 +82,11 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
     "estimate": {"source": "upload"},
     "trial": {"source": "upload", "gold": "gold_upload", "place": ""},
     "run": {"source": "upload", "output": ""},
+    "chat": {"resume": "conversation", "listing": "", "place": "", "deleting": ""},
 }
 """Options that are called otherwise over the API; nothing where a route gives the file itself."""
 BODIES = {"import": "ImportGiven", "estimate": "EstimateGiven", "trial": "TrialGiven",
-          "run": "RunGiven"}  # fmt: skip
+          "run": "RunGiven", "chat": "ChatGiven"}  # fmt: skip
 EVERYWHERE = {"folder", "as_json"}
 
 

@@ -46,6 +46,7 @@ NO_PAGE = {
     "app/picturing.py": "the command for single pictures",
     "app/setup.py": "a workspace is made on the command line",
     "app/workspace.py": "for who writes Python",
+    "catalog/query.py": "what is wrong with a question is told to the model that wrote it",
     "catalog/units.py": "units are known before they are converted",
     "images/avif_boxes.py": "what it raises is said by who writes notes into a picture",
     "images/embedding.py": "its ValueErrors are caught and said as one sentence, which is there",
@@ -60,6 +61,11 @@ NO_PAGE = {
     "steps/__init__.py": "weights are asked for when the server is set up",
     "steps/pictures/drawing.py": "how a step is set up",
     "store/assets.py": "how the place for files is set up",
+    "tools/adapters/langchain.py": "how a tool of one's own is set up",
+    "tools/adapters/llamaindex.py": "how a retriever of one's own is set up",
+    "tools/adapters/opening.py": "how tools and retrievers of one's own are set up",
+    "tools/adapters/semantic_kernel.py": "how a tool of one's own is set up",
+    "tools/tool.py": "how a tool of one's own is set up",
 }
 """Files whose sentences need no 中文 of their own, and why: no page of the console shows them."""
 ELSEWHERE = {

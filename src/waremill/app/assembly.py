@@ -7,10 +7,12 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from waremill import steps
 from waremill.app import keeping
+from waremill.app.equipping import declared, limits_of, runnable_of
 from waremill.calls import Endpoint
 from waremill.calls.limiter import Limiter
 from waremill.calls.rate import Rate
@@ -64,6 +66,8 @@ class Assembly:
     templates: Mapping[str, str]
     rules: Rules
     model: str
+    learns: tuple[str, ...] = ()
+    """The templates whose examples are results that were accepted."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -94,7 +98,8 @@ def assemble(
     )
     kit = steps.Kit(
         used, rules, schemas, model or "default", settings.limits.asks_again + 1,
-        keeping.weights_of(settings), 1, (settings.root / "fonts",),
+        keeping.weights_of(settings), 1, (settings.root / "fonts",), partial(declared, settings),
+        limits_of(settings), partial(runnable_of, settings),
     )  # fmt: skip
     built = []
     for step in pipeline.steps:
@@ -107,12 +112,14 @@ def assemble(
                     f"the step's when cannot be read: {error}", Where(step.file, line=step.line)
                 ) from None
         built.append(bound)
-    templates = {
-        step.settings["template"]: load_template(used, step.settings["template"]).version
+    loaded = {
+        step.settings["template"]: load_template(used, step.settings["template"])
         for step in pipeline.steps
         if "template" in step.settings
     }
-    return Assembly(pipeline, tuple(built), dict(used.used), templates, rules, kit.model)
+    templates = {name: template.version for name, template in loaded.items()}
+    learns = tuple(name for name, template in loaded.items() if template.from_reviews)
+    return Assembly(pipeline, tuple(built), dict(used.used), templates, rules, kit.model, learns)
 
 
 def all_models(settings: Settings, names: Iterable[str]) -> dict[str, Model]:

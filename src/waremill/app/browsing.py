@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from waremill.app import auditing, faceting, ordering
 from waremill.app.faceting import Completeness, Facet
-from waremill.app.filtering import choose_streams
+from waremill.app.filtering import choose_streams, compile_selection
 from waremill.app.import_preview import ImportPreview, preview_import
 from waremill.app.importing import ImportOptions
 from waremill.app.item_filters import ItemFilters, choose_item_streams
@@ -32,6 +32,7 @@ from waremill.app.paging import (
     encode_cursor,
     page_size,
 )
+from waremill.app.product_search import find
 from waremill.app.remembering import remembered
 from waremill.app.slotting import (
     Slot,
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
 LONGEST_NAME = 100
+MOST_FITTING = 1_000
+"""Products of a search that can be paged through."""
 Progress: TypeAlias = Callable[[int], None] | None
 """Is told growing counts."""
 
@@ -129,6 +132,43 @@ class Browse:
         else:
             rows, following = await self._sorted(selection, place, page_size(size))
         more = None if following is None else encode_cursor({**following, "q": asked})
+        return Page(tuple(rows), more)
+
+    async def fitting(
+        self,
+        catalog: str | None,
+        search: str,
+        where: str | None = None,
+        *,
+        targets: Sequence[str] = (),
+        cursor: str | None = None,
+        size: int = SIZE,
+    ) -> Page[Product]:
+        """Give a page of the products that fit a text best, best first, of those a filter picks.
+
+        The first `MOST_FITTING` are paged. Raises Conflict while a catalogue is made ready for its
+        first search.
+        """
+        selection = await self._selection(
+            await self._workspace.find_catalog(catalog), where, None, targets
+        )
+        found = selection.catalog
+        state = await faceting.signature(self._database, found, made=selection.of_slots)
+        asked = _digest("fitting", search, selection.where, *state)
+        place = _number(_place(cursor, asked), "i")
+        slots = selection.slots
+        condition = None
+        if selection.where is not None:
+            condition = compile_selection(found, selection.where, selection.dialect, slots)
+
+        async def look() -> list[int]:
+            return await find(self._workspace, found, search, MOST_FITTING, condition, wait=False)
+
+        key = ("fitting", search, selection.where, slots, *state)
+        numbers = await remembered(self._database).get(key, look, len)
+        end = min(place + page_size(size), len(numbers))
+        rows = await self._database.read(browsing.read_listed, numbers[place:end])
+        more = encode_cursor({"i": end, "q": asked}) if end < len(numbers) else None
         return Page(tuple(rows), more)
 
     async def _selection(

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from waremill.app import auditing
 from waremill.app.differing import DiffLine, diff_lines
 from waremill.app.generating import may_use
+from waremill.app.informing import base_names
 from waremill.app.linting import (
     Kind,
     Lint,
@@ -179,7 +180,9 @@ class Editor:
         text = clean_text(path, text)
         columns = await self._workspace.columns(catalog)
         dialect = self._workspace.database.dialect
-        return lint_text(await seen_settings(self._workspace), path, text, columns, dialect)
+        knowledge = await base_names(self._workspace)
+        seen = await seen_settings(self._workspace)
+        return lint_text(seen, path, text, columns, dialect, knowledge)
 
     async def variables(
         self, path: str, text: str, catalog: str | None = None

@@ -8,9 +8,10 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from waremill.app.assembly import concurrency_of, idle_provider, price_of
+from waremill.app.informing import found_for_all
 from waremill.app.options import Prepared
 from waremill.calls.request import canonical
-from waremill.domain import Item, Request, Target
+from waremill.domain import Item, Passage, Request, Target
 from waremill.errors import TemplateError
 from waremill.pipeline import BoundStep
 from waremill.providers import reasoning_allowance
@@ -27,6 +28,7 @@ from waremill.runs.estimate import (
     prompts,
 )
 from waremill.runs.plan import Choice, count_chosen, ranked
+from waremill.runs.searching import Searcher
 from waremill.settings import Settings
 from waremill.store import history
 from waremill.store import products as store_products
@@ -37,19 +39,25 @@ SAMPLE = 200
 
 
 async def estimate(
-    settings: Settings, database: Database, prepared: Prepared, *, exact: bool = True
+    settings: Settings,
+    database: Database,
+    prepared: Prepared,
+    *,
+    exact: bool = True,
+    search: Searcher | None = None,
 ) -> Estimate:
     """Estimate a prepared task; no model is called.
 
     Without `exact` no tokenizer is loaded, which costs up to 150 MB: for the forecast of a run that
-    is about to start in this process.
+    is about to start in this process. `search` searches the shop's knowledge for the sample, so
+    that passages count; without it they do not, and a note says so.
     """
     choice = prepared.choice
     total = await database.read(count_chosen, choice)
     sample = await database.read(_sample, choice, prepared.targets)
     sampled = len({item.product.id for item in sample})
     scale = total / sampled if sampled else 0.0
-    rendered, unusable = _render(prepared, sample)
+    rendered, unusable = await _render(prepared, sample, search)
     steps: list[StepEstimate] = []
     seconds, cost, list_cost, unpriced = NOTHING, NOTHING, NOTHING, []
     notes: list[str] = []
@@ -57,6 +65,8 @@ async def estimate(
         notes.append(
             f"{unusable} of {len(sample)} sampled items lack a required input and would fail"
         )
+    if search is None and any(step.searches is not None for step in prepared.assembly.steps):
+        notes.append("passages of the shop's knowledge are not counted: a search would cost money")
     made, unknown = await _pictures(settings, database, prepared, total)
     seconds = seconds + made
     if unknown:
@@ -121,12 +131,18 @@ def _sample(conn: Connection, choice: Choice, targets: tuple[str, ...]) -> list[
     return items
 
 
-def _render(prepared: Prepared, sample: list[Item]) -> tuple[dict[str, list[Request]], int]:
+async def _render(
+    prepared: Prepared, sample: list[Item], search: Searcher | None
+) -> tuple[dict[str, list[Request]], int]:
+    steps, params = prepared.assembly.steps, prepared.params
+    passages: list[dict[str, list[tuple[Passage, ...]]]] = [{} for _ in sample]
+    if search is not None:
+        passages = await found_for_all(steps, sample, params, search)
     found: dict[str, dict[bytes, Request]] = {}
     unusable = 0
-    for item in sample:
+    for item, given in zip(sample, passages, strict=True):
         try:
-            for name, requests in prompts(prepared.assembly.steps, [item], prepared.params).items():
+            for name, requests in prompts(steps, [item], params, given).items():
                 kept = found.setdefault(name, {})
                 for request in requests:
                     kept.setdefault(canonical(request), request)

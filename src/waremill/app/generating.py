@@ -10,21 +10,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from weakref import WeakKeyDictionary
 
 from waremill.app.acting import Actor, Role
 from waremill.app.assembly import Assembly, all_models, assemble, require_keys
+from waremill.app.equipping import using
+from waremill.app.exemplars import with_reviews
+from waremill.app.informing import embedding_by
 from waremill.app.keeping import open_files
 from waremill.app.owning import hidden_in, seen_settings
 from waremill.app.standing import Desk, Standing, close, desk_of
 from waremill.app.status import money
 from waremill.calls import canonical
 from waremill.calls.caller import Sender
-from waremill.domain import Answer, Emit, Finding, Item, Product, Request, Signature, Target
+from waremill.domain import (
+    Answer,
+    Emit,
+    Finding,
+    Item,
+    Passage,
+    Product,
+    Request,
+    Search,
+    Signature,
+    Target,
+)
 from waremill.errors import ConfigError
-from waremill.pipeline import Context, Files
+from waremill.pipeline import Context, Embed, Files, Use, no_knowledge, no_tools
+from waremill.runs.searching import Searcher, entries
 from waremill.store import versions as store_versions
 from waremill.store.database import Database
 from waremill.store.tables_people import FIRST_TEAM
@@ -51,6 +66,8 @@ class Generated:
     `cost` is what was paid for it now and `list_cost` what it costs unanswered, in the workspace's
     currency; None where a price is unknown. `answers` are the hashes of the answers used, in
     hexadecimal; `replayed` says how many of them were there already. `target` is as written.
+    `passages` are what was given to the model from the shop's knowledge, `notes` what the steps
+    say of how it was made, by step.
     """
 
     values: Mapping[str, Any]
@@ -62,6 +79,8 @@ class Generated:
     target: str | None
     answers: tuple[str, ...]
     replayed: int
+    passages: tuple[Passage, ...] = ()
+    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 async def generate(
@@ -77,7 +96,9 @@ async def generate(
     UserError for what cannot work, ProviderError when no model answers, LimitReached when the
     team's month is used up.
     """
-    assembly = _assembled(await workspace.seen(), pipeline, options.get("model"))
+    model = options.get("model")
+    assembly = _assembled(await workspace.seen(), pipeline, model)
+    assembly = await with_reviews(workspace, assembly, model)
     return await generate_with(workspace, assembly, product, target, **options)
 
 
@@ -89,7 +110,7 @@ async def generate_with(
     **options: Unpack[GenerateOptions],
 ) -> Generated:
     """Run a pipeline that is assembled already, from a draft for example, over one product."""
-    team = _team(workspace.actor, options.get("team"))
+    team = paying_team(workspace.actor, options.get("team"))
     await may_use(workspace, assembly)
     aim = _target(assembly, target)
     require_keys(workspace.settings, all_models(workspace.settings, assembly.models))
@@ -99,6 +120,8 @@ async def generate_with(
     desk = desk_of(workspace)
     async with desk.standing(workspace, assembly, team) as standing:
         one = _One(desk, standing, item, options.get("emit"))
+        one.search, one.embed = workspace.search, embedding_by(workspace, team)
+        one.use = using(workspace, team)
         files = open_files(workspace.settings, workspace.database, standing.journal)
         values = await one.run(assembly, params, files)
         await standing.journal.committed()
@@ -108,7 +131,7 @@ async def generate_with(
         money(one.paid, settings.per_usd) if one.priced else None,
         money(one.list_cost, settings.per_usd) if one.priced else None,
         settings.currency, assembly.model, None if aim is None else str(aim),
-        tuple(one.answers), one.replayed,
+        tuple(one.answers), one.replayed, tuple(one.passages.values()), one.notes,
     )  # fmt: skip
 
 
@@ -150,12 +173,20 @@ class _One:
         self.paid = 0
         self.list_cost = 0
         self.priced = True
+        self.search: Searcher | None = None
+        self.embed: Embed | None = None
+        self.use: Use = no_tools
+        self.passages: dict[str, Passage] = {}
+        self.notes: dict[str, dict[str, Any]] = {}
 
     async def run(
         self, assembly: Assembly, params: Mapping[str, Any], files: Files
     ) -> dict[str, Any]:
         """Make the fields, step by step."""
-        context = Context(self._call, self._report, _record, _similar, files, params)
+        context = Context(
+            self._call, self._report, _record, _similar, files, params, self._retrieve, self._note,
+            self.embed, self.use,
+        )  # fmt: skip
         every: dict[str, Any] = {}
         common: dict[str, Any] = {}  # what does not depend on the target: all a shared step may see
         for step in assembly.steps:
@@ -199,6 +230,18 @@ class _One:
     def _report(self, _item: Item, findings: Sequence[Finding]) -> None:
         self.findings.extend(findings)
 
+    async def _retrieve(self, item: Item, search: Search) -> tuple[Passage, ...]:
+        if self.search is None:
+            return await no_knowledge(item, search)
+        found = tuple(await self.search(search))
+        self.passages.update((one.id, one) for one in found)
+        noted = self.notes.setdefault(self._step, {})
+        noted.setdefault("passages", []).extend(entries(search, found))
+        return found
+
+    def _note(self, _item: Item, name: str, value: Any) -> None:
+        self.notes.setdefault(self._step, {})[name] = value
+
 
 async def _record(_item: Item, _name: str, make: Any) -> Any:
     return await make()
@@ -236,7 +279,7 @@ def _assembled(workspace: Workspace, pipeline: str, model: str | None) -> Assemb
     return built
 
 
-def _team(actor: Actor, wanted: int | None) -> int:
+def paying_team(actor: Actor, wanted: int | None) -> int:
     """Give the team that pays: the one that was named, or the only one the actor operates."""
     if wanted is not None:
         actor.need("operator", wanted, f"team {wanted}")
@@ -269,4 +312,12 @@ def _target(assembly: Assembly, written: str | None) -> Target | None:
     return given
 
 
-__all__ = ["GenerateOptions", "Generated", "close", "generate", "generate_with", "may_use"]
+__all__ = [
+    "GenerateOptions",
+    "Generated",
+    "close",
+    "generate",
+    "generate_with",
+    "may_use",
+    "paying_team",
+]

@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 
 from waremill.app import auditing
 from waremill.app.cards import frozen_of
+from waremill.app.informing import given_to
+from waremill.calls.envelope import shown
 from waremill.calls.request import canonical, request_hash
-from waremill.domain import Finding, Message, Request
+from waremill.domain import AnyMessage, Finding, Request
 from waremill.errors import Conflict, NotFound
 from waremill.review.wording import Operation, difference
-from waremill.store import browsing, verdicts
+from waremill.store import browsing, recordings, verdicts
 from waremill.store import changes as store
 from waremill.store import reviewing as store_reviewing
 from waremill.store import runs as store_runs
@@ -169,7 +171,7 @@ class Making:
     provenance: Mapping[str, Any]
     findings: tuple[Finding, ...]
     template_text: str | None = None
-    messages: tuple[Message, ...] = ()
+    messages: tuple[AnyMessage, ...] = ()
     exact: bool = False
     answers: tuple[AnswerText, ...] = ()
 
@@ -197,7 +199,8 @@ async def made_how(workspace: Workspace, result_id: int) -> Making:
         known = store.answers_by_hash(conn, hashes)
         said = tuple(
             AnswerText(
-                one.hex(), row.model, row.reported_model, row.outcome, row.text, row.created_at,
+                one.hex(), row.model, row.reported_model, row.outcome,
+                shown(row.outcome, row.text), row.created_at,
                 row.list_cost,
             )
             for one in hashes
@@ -213,7 +216,11 @@ async def made_how(workspace: Workspace, result_id: int) -> Making:
             if one.id < made.id and one.origin == "model" and one.step != made.step
             for name in one.values
         }
-        return step.preview(replace(item, fields=earlier), run.plan.get("params", {})), said
+        seen, params = replace(item, fields=earlier), run.plan.get("params", {})
+        given = given_to(made.provenance, recordings.searches(conn, made.item_id))
+        if step.preview_with is not None and given:
+            return step.preview_with(seen, params, given), said
+        return step.preview(seen, params), said
 
     chat, said = await workspace.database.read(more)
     template = frozen.templates.get(made.step)

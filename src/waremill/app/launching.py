@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 
 from waremill.app import auditing, trialling
 from waremill.app.assembly import all_models, require_keys
+from waremill.app.exemplars import assembled
 from waremill.app.generating import may_use
 from waremill.app.options import TaskOptions, budget_in_nano, order_run, prepare
 from waremill.app.retrying import begin_retry, set_failed_back
@@ -61,7 +62,7 @@ async def plan(
 
     A trial's rival is planned with it. Raises UserError for what cannot work, and leaves nothing.
     """
-    assembly = (await workspace.seen()).assemble(pipeline, options.get("model"))
+    assembly = await assembled(workspace, pipeline, options.get("model"))
     await may_use(workspace, assembly)
     prepared = await prepare(workspace, assembly, options, kind)
 

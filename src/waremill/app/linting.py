@@ -27,6 +27,7 @@ from waremill.rules import (
 from waremill.settings import Settings
 from waremill.store.database import Dialect
 from waremill.templates import check_template, load_template, template_names
+from waremill.templates.document import did_you_mean
 from waremill.templates.expressions import TARGET_NAMES
 
 Kind = Literal[
@@ -94,26 +95,42 @@ def built(settings: Settings, path: str, text: str, model: str | None = None) ->
 
 
 def lint_text(
-    settings: Settings, path: str, text: str, columns: Collection[str] | None, dialect: Dialect
+    settings: Settings,
+    path: str,
+    text: str,
+    columns: Collection[str] | None,
+    dialect: Dialect,
+    knowledge: Collection[str] | None = None,
 ) -> tuple[Lint, ...]:
-    """Judge a text; errors first. `columns` are the catalogue's, None where there is none."""
+    """Judge a text; errors first. `columns` are the catalogue's, `knowledge` the bases there are;
+    None where that is not known.
+    """
     files = settings.files()
     kind = kind_of(path)
     if kind == "template":
-        return tuple(_template(files, path, text, columns))
+        return tuple(_template(files, path, text, columns, knowledge))
     if kind == "pipeline":
-        return tuple(_pipeline(settings, path, text, columns, dialect))
+        return tuple(_pipeline(settings, path, text, (columns, knowledge), dialect))
     return tuple(_others(files, path, text))
 
 
 def _template(
-    files: Mapping[str, str], path: str, text: str, columns: Collection[str] | None
+    files: Mapping[str, str],
+    path: str,
+    text: str,
+    columns: Collection[str] | None,
+    knowledge: Collection[str] | None,
 ) -> Iterator[Lint]:
     changed = overlaid(files, path, text)
     fields, params = _around(files, name_of(path))
     known = None if columns is None else [*columns, *(one for one in fields if one not in columns)]
     problems = check_template(
-        changed, name_of(path), known, params=params or None, checks=checks.names(), knowledge=()
+        changed,
+        name_of(path),
+        known,
+        params=params or None,
+        checks=checks.names(),
+        knowledge=knowledge,
     )
     for one in problems:
         yield Lint(one.severity, one.message, one.where.file or path, one.where.line)
@@ -145,8 +162,13 @@ def _around(files: Mapping[str, str], name: str) -> tuple[list[str], list[str]]:
 
 
 def _pipeline(
-    settings: Settings, path: str, text: str, columns: Collection[str] | None, dialect: Dialect
+    settings: Settings,
+    path: str,
+    text: str,
+    known: tuple[Collection[str] | None, Collection[str] | None],
+    dialect: Dialect,
 ) -> Iterator[Lint]:
+    columns, knowledge = known
     try:
         assembly = built(settings, path, text)
         if assembly.pipeline.accept is not None and columns is not None:
@@ -160,6 +182,11 @@ def _pipeline(
             settings.model(name)
         except UserError as error:
             yield _lint(error, path)
+    for written, step in zip(assembly.pipeline.steps, assembly.steps, strict=True):
+        for name in step.knowledge:
+            if knowledge is not None and name not in knowledge:
+                rest = did_you_mean(name, knowledge)
+                yield Lint("error", f"unknown knowledge `{name}`{rest}", path, written.line)
 
 
 def _others(files: Mapping[str, str], path: str, text: str) -> Iterator[Lint]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from importlib import import_module
 from math import inf
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
+from waremill import providers
 from waremill.app import auditing
 from waremill.app.assembly import price_of
 from waremill.app.owning import seen_settings
 from waremill.app.status import NANO
 from waremill.domain import Model
 from waremill.providers import probe
+from waremill.providers.drawing import picture_of
 from waremill.settings import Settings
 from waremill.store import versions as store
 from waremill.store.database import Database
@@ -50,6 +53,14 @@ def describe_models(settings: Settings) -> list[dict[str, Any]]:
             }
         )  # fmt: skip
     return rows
+
+
+def makes_pictures(model: Model) -> bool:
+    """Say whether a model makes pictures: its provider takes requests for one (`picture_of`)."""
+    module = providers.vendors().get(model.vendor)
+    if module is None:
+        return False
+    return hasattr(import_module(f"{providers.__name__}.{module}"), picture_of.__name__)
 
 
 async def probe_models(settings: Settings) -> dict[str, list[dict[str, Any]]]:

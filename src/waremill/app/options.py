@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -12,6 +12,8 @@ from waremill.app.assembly import Assembly, all_models, identities, require_keys
 from waremill.app.filtering import compile_order, compile_selection
 from waremill.app.finding import find_catalog
 from waremill.app.importing import ImportOptions, import_sources, options_for, shown
+from waremill.app.informing import knowledge_of
+from waremill.app.product_search import narrowed
 from waremill.app.slotting import NO_SLOTS, Slots
 from waremill.app.status import NANO
 from waremill.app.working import review_condition
@@ -32,13 +34,15 @@ if TYPE_CHECKING:
 class TaskOptions(TypedDict, total=False):
     """What may be said about an estimate, a trial or a run; everything has a default.
 
-    `where` and `order_by` are SQL over attributes; `source` imports a file and takes exactly its
+    `where` and `order_by` are SQL over attributes; `search` takes the products that fit a text
+    best, as many as `limit` says; `source` imports a file and takes exactly its
     rows; `targets` are written as `de-DE@amazon`; `params` fill the templates' parameters; `model`
     stands in for the default one. `budget` is in the workspace's currency. `size`, `seed`, `gold`,
     `against` and `stratify` are a trial's.
     """
 
     where: str | None
+    search: str | None
     source: str | None
     key: str | None
     sheet: str | None
@@ -60,7 +64,10 @@ class TaskOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A task understood: its pipeline built, its products chosen, its targets fixed."""
+    """A task understood: its pipeline built, its products chosen, its targets fixed.
+
+    `knowledge` has the version of every base that is searched.
+    """
 
     assembly: Assembly
     choice: Choice
@@ -69,6 +76,7 @@ class Prepared:
     written: Mapping[str, Any]
     fresh: bool = False
     by: str | None = None
+    knowledge: Mapping[str, str] = field(default_factory=dict)
 
 
 async def prepare(
@@ -82,6 +90,7 @@ async def prepare(
     settings, database, actor = workspace.settings, workspace.database, workspace.actor
     role: Role = "viewer" if kind is None else "operator"
     targets = _targets(assembly, options)
+    knowledge = await knowledge_of(workspace, assembly)
     _check_limit(options)
     if kind is not None:
         require_keys(settings, all_models(settings, assembly.models))
@@ -113,17 +122,22 @@ async def prepare(
         raise ConfigError(
             "a step is made per group, and this catalogue has no groups; import with --group COL"
         )
+    if text := options.get("search"):
+        choice = await narrowed(
+            workspace, choice, text, wait=not workspace.serves, progress=workspace.on_index
+        )
     if assembly.steps and all(s.per == "group" for s in assembly.steps if s.preview):
         choice = _with(choice, groups=any(s.preview for s in assembly.steps))
     params = {**assembly.pipeline.params, **options.get("params", {})}
     written = {
-        "where": options.get("where"), "source": shown(str(options["source"])) if number else None,
+        "where": options.get("where"), "search": options.get("search"),
+        "source": shown(str(options["source"])) if number else None,
         "limit": options.get("limit"), "order_by": options.get("order_by"),
         "catalog": catalog.name, "sheet": catalog.sheet, "model": options.get("model"),
         "params": params, "columns": catalog.columns, "slots": slots.names,
     }  # fmt: skip
     fresh = bool(options.get("fresh"))
-    return Prepared(assembly, choice, targets, params, written, fresh, actor.name)
+    return Prepared(assembly, choice, targets, params, written, fresh, actor.name, knowledge)
 
 
 def choose(
@@ -204,12 +218,14 @@ def order_run(
     assembly = prepared.assembly
     output = options.get("output")
     models = identities(settings, assembly.models)
+    told = {"knowledge": prepared.knowledge} if prepared.knowledge else {}
     return Order(
         kind=kind, pipeline=assembly.pipeline, files=assembly.files, templates=assembly.templates,
         choice=prepared.choice, targets=prepared.targets,
         models=models,
         settings={"languages": settings.languages, "asks_again": settings.limits.asks_again},
-        plan={**prepared.written, **plan, "identities": models},
+        plan={**prepared.written, **plan, **told, "identities": models},
         budget=_budget(settings, assembly, options, kind), fresh=prepared.fresh,
         output=str(Path(output).resolve()) if output else None, by=prepared.by,
+        knowledge=prepared.knowledge,
     )  # fmt: skip

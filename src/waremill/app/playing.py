@@ -17,7 +17,8 @@ from sqlalchemy import Connection, select
 from waremill.app.assembly import Assembly
 from waremill.app.generating import Generated, generate_with
 from waremill.app.previewing import item_for
-from waremill.domain import Emit, Finding, Item
+from waremill.calls.envelope import shown
+from waremill.domain import Emit, Finding, Item, Passage
 from waremill.errors import LimitReached, WaremillError
 from waremill.store.products import Catalog
 from waremill.store.tables import AnyRow, answers
@@ -42,7 +43,8 @@ class Played:
     """What came of one product. `cost` is at list price in the workspace's currency, None where a
     price is unknown; `replayed` says that every answer was there already: nothing was paid.
 
-    `error` is the sentence of what kept it from being made; `replies` are verbatim.
+    `error` is the sentence of what kept it from being made; `replies` are verbatim. `passages` are
+    what was given to the model of the shop's knowledge.
     """
 
     key: str
@@ -57,6 +59,7 @@ class Played:
     seconds: float = 0.0
     replayed: bool = False
     error: str | None = None
+    passages: tuple[Passage, ...] = ()
 
 
 async def play_sides(
@@ -135,13 +138,13 @@ class _Player:
 
     async def _played(self, made: Generated, key: str, target: str, seconds: float) -> Played:
         rows = await self._workspace.database.read(_answers, made.answers)
-        replies = tuple(row.text for row in rows)
+        replies = tuple(shown(row.outcome, row.text) for row in rows)
         if not self._heard:  # answers that were there already come at once
             self._hear("\n\n".join(replies))
         return Played(
             key, target, made.model, made.values, made.findings, replies,
             sum(row.input for row in rows), sum(row.output for row in rows), made.list_cost,
-            seconds, bool(rows) and made.replayed == len(rows),
+            seconds, bool(rows) and made.replayed == len(rows), passages=made.passages,
         )  # fmt: skip
 
 

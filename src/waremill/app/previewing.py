@@ -6,7 +6,7 @@ No model is called.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -15,7 +15,8 @@ from sqlalchemy import Connection, select
 
 from waremill.app.assembly import Assembly
 from waremill.app.estimating import facts_of
-from waremill.domain import Item, Request, Target
+from waremill.app.informing import first_request, found_for, free_search
+from waremill.domain import Item, Passage, Request, Target
 from waremill.errors import ConfigError, NotFound
 from waremill.pipeline import BoundStep
 from waremill.runs.estimate import NOTHING, ModelFacts, Range, estimate_step, text_of
@@ -25,6 +26,7 @@ from waremill.store.database import Database
 from waremill.store.history import Past
 from waremill.store.products import Catalog
 from waremill.store.tables import products
+from waremill.templates.retrieval import merged
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
@@ -37,7 +39,8 @@ _Known: TypeAlias = tuple[float, ModelFacts, Past | None]
 class PromptPart:
     """What one step would send: messages as (role, text), with its tokens in and most out.
 
-    `skipped`: every field is there already, so nothing would be asked.
+    `skipped`: every field is there already, so nothing would be asked. `passages` are what was
+    found for it in the shop's knowledge, as its prompt numbers them.
     """
 
     step: str
@@ -46,6 +49,7 @@ class PromptPart:
     tokens: int = 0
     max_tokens: int = 0
     skipped: bool = False
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,7 @@ async def preview(
     What earlier steps would make is not known, so later prompts are without it.
     """
     parts: list[PromptPart] = []
+    found = await found_for(assembly.steps, item, params, free_search(workspace))
     cost: Range | None = NOTHING
     counted_by = ""
     for step in assembly.steps:
@@ -116,7 +121,7 @@ async def preview(
         if step.when is not None and not step.when(item.product.attributes):
             parts.append(PromptPart(step.name, step.model, (), skipped=True))
             continue
-        request = step.preview(item, params)
+        request = first_request(step, item, params, found)
         if request is None:
             parts.append(PromptPart(step.name, step.model, (), skipped=True))
             continue
@@ -126,12 +131,16 @@ async def preview(
         counted_by = one.counted_by
         parts.append(
             PromptPart(step.name, step.model, written(request), facts.count(text_of(request)),
-                       request.max_tokens)
+                       request.max_tokens, passages=_passages(found.get(step.name, ())))
         )  # fmt: skip
     return Preview(
         item.product.key, str(item.target or ""), tuple(parts), sum(part.tokens for part in parts),
         sum(part.max_tokens for part in parts), cost, counted_by,
     )  # fmt: skip
+
+
+def _passages(found: Sequence[Sequence[Passage]]) -> tuple[Passage, ...]:
+    return merged(found, max(map(len, found), default=0))
 
 
 _KEPT: WeakKeyDictionary[Database, dict[tuple[str, ...], _Known]] = WeakKeyDictionary()

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from waremill import checks
-from waremill.app.assembly import assemble
+from waremill.app.exemplars import assembled
 from waremill.app.generating import may_use
+from waremill.app.informing import base_names, first_request, found_for, free_search
 from waremill.catalog.selection import compile_where
 from waremill.domain import Item, Product, Target
 from waremill.errors import ConfigError, NotFound, UserError
@@ -49,7 +50,11 @@ async def check(workspace: Workspace, name: str, catalog: str | None) -> list[di
     workspace = await _known(workspace, name)
     columns = await workspace.columns(catalog)
     problems = check_template(
-        workspace.settings.files(), name, columns, checks=checks.names(), knowledge=()
+        workspace.settings.files(),
+        name,
+        columns,
+        checks=checks.names(),
+        knowledge=await base_names(workspace),
     )
     found = [
         {"severity": p.severity, "where": str(p.where or name), "message": p.message}
@@ -96,7 +101,7 @@ async def show(
     workspace = await _known(workspace, name)
     found = await workspace.find_catalog(catalog)
     product = await _product(workspace, found, key)
-    assembly = assemble(workspace.settings, name)
+    assembly = await assembled(workspace, name)
     await may_use(workspace, assembly, "viewer")
     targets = [target] if target else [str(one) for one in assembly.pipeline.targets]
     if not targets and any(step.needs_target for step in assembly.steps):
@@ -107,10 +112,12 @@ async def show(
         raise ConfigError(str(error)) from None
     parts, tokens, most = [], 0, 0
     chosen = {**assembly.pipeline.params, **(params or {})}
+    item = Item(0, product, aim, {})
+    given = await found_for(assembly.steps, item, chosen, free_search(workspace))
     for step in assembly.steps:
         if step.preview is None:
             continue
-        request = step.preview(Item(0, product, aim, {}), chosen)
+        request = first_request(step, item, chosen, given)
         if request is None:
             parts.append(f"[{step.name}: every field is there already; nothing is asked]")
             continue

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from waremill import report as pages
 from waremill.app.status import RunStatus, money
 from waremill.app.summing import Sums, sum_run
-from waremill.domain import Finding, Item, Message, Product, Target, Usage
+from waremill.domain import AnyMessage, Finding, Item, Product, Target, Usage
 from waremill.errors import WaremillError
 from waremill.pipeline import BoundStep
 from waremill.report import ReportData, render_report
@@ -69,6 +69,7 @@ def status_from(workspace: Workspace, run: Run, sums: Sums) -> RunStatus:
         budget=money(run.budget, settings.per_usd), calls=sums.calls,
         input_tokens=sums.usage.input, cached_tokens=sums.usage.cached,
         output_tokens=sums.usage.output, owner=run.owner, progress=run.progress,
+        linked=sums.linked, asked=_asked(run), knowledge=run.plan.get("knowledge", {}),
     )  # fmt: skip
 
 
@@ -109,7 +110,8 @@ def report_data(
         failures=failures, findings=findings, forecast=forecast_lines(run, sums),
         comparison=_comparison(summary.get("comparison")),
         samples=tuple(_samples(conn, run, steps)),
-        notes=(*_notes(sums), *summary.get("notes", ())),
+        notes=(*_notes(sums), *_first_tokens(sums), *_of_knowledge(run),
+               *summary.get("notes", ())),
     )  # fmt: skip
 
 
@@ -119,6 +121,35 @@ def _notes(sums: Sums) -> tuple[str, ...]:
     return (
         f"{sums.uncertain} attempts timed out or broke off and may have been charged; the sums "
         "leave them out, the budget counts them at their most",
+    )
+
+
+def _first_tokens(sums: Sums) -> tuple[str, ...]:
+    """Say how long replies took to begin, by model, where that was measured."""
+    found: dict[str, tuple[int, float]] = {}
+    for line in sums.by_model:
+        calls, seconds = found.get(line["model"], (0, 0.0))
+        found[line["model"]] = (calls + line["streamed"], seconds + line["first_seconds"])
+    return tuple(
+        f"time to first token of {model}: {seconds / calls:.2f} s on average over {calls} calls"
+        for model, (calls, seconds) in found.items()
+        if calls
+    )
+
+
+def _asked(run: Run) -> int:
+    return int((run.progress or {}).get("asked", 0))
+
+
+def _of_knowledge(run: Run) -> tuple[str, ...]:
+    """Say which knowledge a run searched, and how many items that changed anything for."""
+    known: Mapping[str, str] = run.plan.get("knowledge", {})
+    if not known:
+        return ()
+    bases = ", ".join(f"{name} ({version[:8]})" for name, version in known.items())
+    return (
+        f"knowledge searched: {bases}; a model was asked anew for {_asked(run)} of {run.total} "
+        "items, all others had their answers already",
     )
 
 
@@ -333,7 +364,7 @@ def _samples(conn: Connection, run: Run, steps: Sequence[BoundStep]) -> Iterable
         )  # fmt: skip
 
 
-def _prompt(item: FinishedItem, run: Run, steps: Sequence[BoundStep]) -> tuple[Message, ...]:
+def _prompt(item: FinishedItem, run: Run, steps: Sequence[BoundStep]) -> tuple[AnyMessage, ...]:
     """Render the last step's first request again; nothing where it cannot be."""
     product = Product(item.product_id, item.key, item.attributes, 0)
     target = Target.parse(item.target) if item.target else None

@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -45,6 +45,25 @@ MOST_OPENED = 16
 """Sets of models that stay open; a person may name any model of a vendor the workspace knows."""
 _Models: TypeAlias = tuple[int, float, tuple[str, ...]]
 """By what opened models are known: a team, its share of the rates, the models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What is asked for without a pipeline, vectors of texts for example, and the models it calls.
+
+    `name` is what it is called in the ledger.
+    """
+
+    name: str
+    models: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+
+
+def _errand(what: Assembly | Errand) -> Errand:
+    if isinstance(what, Errand):
+        return what
+    return Errand(what.pipeline.name, what.models, what.files, what.templates)
 
 
 @dataclass(slots=True)
@@ -114,12 +133,12 @@ class Desk:
 
     @asynccontextmanager
     async def standing(
-        self, workspace: Workspace, assembly: Assembly, team: int
+        self, workspace: Workspace, what: Assembly | Errand, team: int
     ) -> AsyncIterator[Standing]:
         """Give the day's row of who asks; money it drew and did not use goes back afterwards."""
         quota = await self._database.read(find_quota, team)
         async with self._opening:
-            found = await self._find(workspace.actor, assembly, quota)
+            found = await self._find(workspace.actor, _errand(what), quota)
             found.busy += 1
         try:
             yield found
@@ -138,19 +157,19 @@ class Desk:
         self._opened.clear()
         await asyncio.gather(*every)
 
-    async def _find(self, actor: Actor, assembly: Assembly, quota: Quota) -> Standing:
-        version = store_pipelines.pipeline_hash(assembly.pipeline.name, assembly.files)
+    async def _find(self, actor: Actor, errand: Errand, quota: Quota) -> Standing:
+        version = store_pipelines.pipeline_hash(errand.name, errand.files)
         day = time.strftime("%Y-%m-%d", time.gmtime())
-        key = (quota.team_id, actor.name, version, assembly.models)
+        key = (quota.team_id, actor.name, version, errand.models)
         found = self._standing.get(key)
         fits = found is not None and found.quota == quota and found.journal.lost is None
         if found is not None and fits and found.run.plan["day"] == day:
             self._standing.move_to_end(key)
             return found
-        run = await self._database.write(_open_day, assembly, actor.name, quota.team_id, day)
+        run = await self._database.write(_open_day, errand, actor.name, quota.team_id, day)
         journal = Journal(self._database, run)
-        budget = await open_budget(self._settings, self._database, run, assembly.models)
-        opened = await self._open(assembly.models, quota)
+        budget = await open_budget(self._settings, self._database, run, errand.models)
+        opened = await self._open(errand.models, quota)
         self._drop(key)
         opened.users += 1
         assets = storage_at(self._settings.pictures.storage)
@@ -217,10 +236,10 @@ async def close(workspace: Workspace) -> None:
         await desk.close()
 
 
-def _open_day(conn: Connection, assembly: Assembly, by: str, team: int, day: str) -> Run:
+def _open_day(conn: Connection, errand: Errand, by: str, team: int, day: str) -> Run:
     """Find or make the row of a day, and end the team's of days before: they hold no money."""
     version_id, version = store_pipelines.save_pipeline(
-        conn, assembly.pipeline.name, assembly.files, assembly.templates
+        conn, errand.name, errand.files, errand.templates
     )
     name = f"{GENERATE}-{day}-"
     own = (runs.c.kind == GENERATE) & (runs.c.team_id == team) & (runs.c.state == "running")
@@ -238,7 +257,7 @@ def _open_day(conn: Connection, assembly: Assembly, by: str, team: int, day: str
         {
             "name": f"{name}{secrets.token_hex(4)}", "kind": GENERATE,
             "state": "running", "catalog_id": None, "pipeline_version_id": version_id,
-            "pipeline": assembly.pipeline.name, "take": 0, "team_id": team, "created_by": by,
+            "pipeline": errand.name, "take": 0, "team_id": team, "created_by": by,
             "plan": dumps({"day": day, "version": version, "targets": [], "params": {}}),
         },
     )  # fmt: skip
@@ -249,4 +268,4 @@ def _return(conn: Connection, run: Run, unspent: int) -> None:
     conn.execute(update(runs).where(runs.c.id == run.id).values(drawn=runs.c.drawn - unspent))
 
 
-__all__ = ["MOST_OPENED", "MOST_STANDING", "Desk", "Standing", "close", "desk_of"]
+__all__ = ["MOST_OPENED", "MOST_STANDING", "Desk", "Errand", "Standing", "close", "desk_of"]

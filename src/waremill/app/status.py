@@ -13,7 +13,11 @@ NANO = 1_000_000_000
 class RunStatus:
     """A run as users see it. Money is in `currency`; None means that a price is unknown.
 
-    `states` counts items by state; `done` are all that are neither pending nor failed.
+    `states` counts items by state; `done` are all that are neither pending nor failed. `notes` say
+    what of the output could not be kept as it is, where it was written just now. `linked` are items
+    that took over what an equal one of an earlier run has; `asked` those a model was asked anew
+    for: every other found all its answers there. `knowledge` has the version of each base that is
+    searched, as it was when the run was planned.
     """
 
     run: str
@@ -38,6 +42,10 @@ class RunStatus:
     output_tokens: int = 0
     owner: str | None = None
     progress: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    linked: int = 0
+    asked: int = 0
+    knowledge: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Give the status in the shape `--json` prints."""
@@ -49,6 +57,7 @@ class RunStatus:
             "budget": self.budget, "seconds": round(self.seconds, 3), "states": dict(self.states),
             "calls": self.calls, "input_tokens": self.input_tokens,
             "cached_tokens": self.cached_tokens, "output_tokens": self.output_tokens,
+            "linked": self.linked, "asked": self.asked, "knowledge": dict(self.knowledge),
         }  # fmt: skip
 
 

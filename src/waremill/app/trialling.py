@@ -22,6 +22,7 @@ from waremill.app.assembly import (
     require_keys,
 )
 from waremill.app.estimating import estimate
+from waremill.app.exemplars import assembled
 from waremill.app.generating import may_use
 from waremill.app.gold import (
     Compared,
@@ -33,6 +34,7 @@ from waremill.app.gold import (
     load_gold,
     made_once,
 )
+from waremill.app.informing import free_search, knowledge_of
 from waremill.app.options import Prepared, TaskOptions, order_run
 from waremill.app.status import RunStatus, money
 from waremill.app.trial_results import Line, TrialResult, sentences
@@ -107,7 +109,10 @@ async def plan_trial(
     if rival is None:
         return run, None
     model = rival.model if rival.model != "default" else None  # as a plan names it
-    other = replace(sampled, assembly=rival, written={**prepared.written, "model": model})
+    other = replace(
+        sampled, assembly=rival, written={**prepared.written, "model": model},
+        knowledge=await knowledge_of(workspace, rival),
+    )  # fmt: skip
     return run, order_run(settings, other, options, "trial", **told, rival_of=run.name)
 
 
@@ -198,7 +203,7 @@ async def _rival(workspace: Workspace, prepared: Prepared, options: TaskOptions)
         await may_use(workspace, old)
         return old
     try:
-        rival = (await workspace.seen()).assemble(name, against)
+        rival = await assembled(workspace, name, against)
         await may_use(workspace, rival)
     except UserError:
         rival = None
@@ -409,7 +414,7 @@ def _paired(
     return line
 
 
-_SAME_TASK = ("where", "source", "limit", "order_by", "catalog", "model", "params")
+_SAME_TASK = ("where", "search", "source", "limit", "order_by", "catalog", "model", "params")
 
 
 async def forecast_for(workspace: Workspace, prepared: Prepared) -> Sequence[Line]:
@@ -438,7 +443,10 @@ async def forecast_for(workspace: Workspace, prepared: Prepared) -> Sequence[Lin
     known = await workspace.database.read(read)
     if known is not None:
         return known
-    guess = await estimate(workspace.settings, workspace.database, prepared, exact=False)
+    guess = await estimate(
+        workspace.settings, workspace.database, prepared, exact=False,
+        search=free_search(workspace),
+    )  # fmt: skip
     lines = []
     if (cost := guess.list_cost) is not None:  # as the finished run's cost is summed
         ends = (cost.expected, cost.low, cost.high)

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack
 
 from sqlalchemy import Connection
 
-from waremill.app import auditing, finding, importing, trialling
+from waremill.app import auditing, embedding, finding, importing, trialling
 from waremill.app.acting import LOCAL, Actor, Role
 from waremill.app.assembly import Assembly, assemble
 from waremill.app.deciding import accept_by_rule
+from waremill.app.equipping import equip, scope_of, using
 from waremill.app.estimating import estimate as estimate_prepared
+from waremill.app.exemplars import assembled
 from waremill.app.exporting import export_run
 from waremill.app.generating import may_use
 from waremill.app.importing import Imported, ImportOptions
+from waremill.app.informing import embedding_by, free_search
 from waremill.app.options import Prepared, TaskOptions, budget_in_nano, choose, order_run, prepare
 from waremill.app.owning import seen_settings
+from waremill.app.product_search import narrowed
 from waremill.app.reporting import report_html, status_of
 from waremill.app.retrying import begin_retry, set_failed_back
 from waremill.app.slotting import named_slots
@@ -34,7 +39,7 @@ from waremill.app.working import (
     thaw,
     work_run,
 )
-from waremill.domain import Product
+from waremill.domain import Passage, Product, Search
 from waremill.errors import Conflict, NotFound
 from waremill.providers.local import fetch_weights_from
 from waremill.runs.estimate import Estimate
@@ -46,6 +51,7 @@ from waremill.store import runs as store_runs
 from waremill.store.database import Database, migrate
 from waremill.store.products import Catalog
 from waremill.store.runs import Run
+from waremill.tools.tool import Tool
 from waremill.weights import HUGGING_FACE, default_folder
 
 
@@ -53,10 +59,12 @@ class Workspace:
     """An open workspace; use it as an async context manager.
 
     Every method raises a `UserError` for what the user must fix, and nothing is started then.
-    `on_download` is called with (bytes so far, bytes in all) while a model's file is fetched.
+    `on_download` is called with (bytes so far, bytes in all) while a model's file is fetched,
+    `on_index` with (products so far, products in all) while products are made ready for a search.
     """
 
     on_download: Callable[[int, int], None] | None = None
+    on_index: Callable[[int, int], None] | None = None
 
     def __init__(self, settings: Settings, *, readers: int = 0) -> None:
         self.settings = settings
@@ -89,7 +97,13 @@ class Workspace:
         return other
 
     async def __aexit__(self, *_error: Any) -> None:
+        await embedding.close(self)
         await self.database.close()
+
+    @property
+    def serves(self) -> bool:
+        """Say whether it stands behind a server, where nobody waits for long work."""
+        return self._reading > 0
 
     @property
     def database(self) -> Database:
@@ -129,15 +143,21 @@ class Workspace:
         limit: int = 20,
         catalog: str | None = None,
         targets: Sequence[str] = (),
+        search: str | None = None,
     ) -> tuple[Catalog, list[Product], int]:
         """Give the catalogue, the first products a selection picks, and how many it picks.
 
+        With `search` it is those of them that fit a text best, best first, as many as `limit`.
         With `targets` a picture slot is filled as for a run with them; without, by any target.
         """
         found = await self.find_catalog(catalog)
         options: TaskOptions = {"where": where, "order_by": order_by, "limit": limit}
         slots = await named_slots(self.settings, targets, where, order_by)
         choice = choose(found, self.database.dialect, options, slots=slots)
+        if search:
+            choice = await narrowed(
+                self, choice, search, wait=not self.serves, progress=self.on_index
+            )
 
         def read(conn: Any) -> tuple[list[Product], int]:
             rows = conn.execute(ranked(conn, choice)).all()
@@ -164,14 +184,16 @@ class Workspace:
     async def _prepare(
         self, pipeline: str, options: TaskOptions, kind: str | None = None
     ) -> Prepared:
-        assembly = (await self.seen()).assemble(pipeline, options.get("model"))
+        assembly = await assembled(self, pipeline, options.get("model"))
         await may_use(self, assembly, "viewer" if kind is None else "operator")
         return await prepare(self, assembly, options, kind)
 
     async def estimate(self, pipeline: str, **options: Unpack[TaskOptions]) -> Estimate:
         """Say what a run would cost and how long it would take, without a paid call."""
         prepared = await self._prepare(pipeline, options)
-        return await estimate_prepared(self.settings, self.database, prepared)
+        return await estimate_prepared(
+            self.settings, self.database, prepared, search=free_search(self)
+        )
 
     async def trial(
         self,
@@ -205,6 +227,8 @@ class Workspace:
         mine: list[Worker] = []
 
         def started(worker: Worker) -> None:
+            using_tools = using(self, run.team_id, run.catalog_id)
+            worker.reach(self.search, embedding_by(self, run.team_id), using_tools)
             mine.append(worker)
             self._workers.append(worker)
             if on_start is not None:
@@ -215,11 +239,10 @@ class Workspace:
         finally:
             for worker in mine:
                 self._workers.remove(worker)
-        if run.output and run.kind == "run":
-            await self.export(run.name, run.output)
+        notes = await self._write_output(run) if run.kind == "run" else ()
         if run.kind == "trial":
             await trialling.summarise(self, run)
-        return await self.status(run.name)
+        return replace(await self.status(run.name), notes=notes)
 
     def interrupt(self) -> bool:
         """Stop what this process works after the calls in flight; False when nothing is worked."""
@@ -280,9 +303,8 @@ class Workspace:
         if retry_failed:
             await set_failed_back(self.database, run)
         if run.state == "done":
-            if run.output:
-                await self.export(run.name, run.output)
-            return await self.status(run.name)
+            notes = await self._write_output(run)
+            return replace(await self.status(run.name), notes=notes)
         return await self.work(run, on_start)
 
     async def pause(self, name: str) -> RunStatus:
@@ -326,6 +348,12 @@ class Workspace:
         )
         return {"path": str(path), "rows": written.rows, "notes": list(written.notes)}
 
+    async def _write_output(self, run: Run) -> tuple[str, ...]:
+        """Write the file a run names, if it does; give what could not be kept as it is."""
+        if not run.output:
+            return ()
+        return tuple((await self.export(run.name, run.output))["notes"])
+
     async def accept(self, name: str, where: str) -> int:
         """Accept a run's items that a rule over attributes and `_findings` picks; give how many."""
         run = await self.find_run(name, "reviewer")
@@ -342,6 +370,24 @@ class Workspace:
         with whole_file(place) as temporary:
             temporary.write_text(html, encoding="utf-8")
         return place
+
+    # Knowledge.
+
+    async def search(self, search: Search) -> Sequence[Passage]:
+        """Give the passages of a knowledge base that answer a query best, best first.
+
+        Documents that are not valid today are left out.
+        """
+        from waremill.app.knowing.searching import search as find_passages
+
+        return await find_passages(self, search)
+
+    async def tools(self, *names: str, catalog: str | None = None) -> tuple[Tool, ...]:
+        """Give tools by their names, or all there are, as the actor may use them.
+
+        Raises NotFound for a name that is none.
+        """
+        return equip(await scope_of(self, catalog), names or None)
 
     # Templates.
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import orjson
 
-from waremill.domain import Asset, Chat, Image, ImageRequest, Message, Response
+from waremill.domain import AnyMessage, Asset, Chat, Image, ImageRequest, Message, Response
 from waremill.errors import ConfigError
 
 IN_BODY = b'"asset:'
@@ -47,9 +47,9 @@ async def filled(request: Chat | ImageRequest, assets: Assets | None) -> Chat | 
         images = [await _data_url(one, assets) for one in request.images]
         mask = None if request.mask is None else await _data_url(request.mask, assets)
         return replace(request, images=tuple(images), mask=mask)
-    messages = []
+    messages: list[AnyMessage] = []
     for message in request.messages:
-        if isinstance(message.content, str):
+        if not isinstance(message, Message) or isinstance(message.content, str):
             messages.append(message)
             continue
         parts = [

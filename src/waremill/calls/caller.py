@@ -11,6 +11,7 @@ from typing import Any
 
 from waremill.calls.assets import IN_BODY, Assets, filled, is_plain, require, stored
 from waremill.calls.budget import Budget
+from waremill.calls.envelope import CALLS, sealed, unsealed
 from waremill.calls.limiter import Limiter
 from waremill.calls.rate import Rate
 from waremill.calls.request import canonical, configured, request_hash
@@ -212,7 +213,8 @@ class Caller:
                     raise LimitReached("the run stops", limit="stop")
                 try:
                     sent = await filled(request, self._assets) if pictures else request
-                    response = await endpoint.provider(sent, emit)
+                    hearing = None if emit is None else _Hearing(emit)
+                    response = await endpoint.provider(sent, hearing)
                 except ProviderError as error:
                     record = self._record(endpoint, digest, sender, attempt, wall)
                     kept = self._failed(endpoint, error, record, started, reserved)
@@ -233,6 +235,7 @@ class Caller:
                     endpoint.limiter.succeeded(record["latency"], response.usage.output)
                     usage = response.usage
                     endpoint.rate.settle(most, usage.input + usage.output)
+                    record["first"] = response.first if hearing is None else hearing.first
                     cost = endpoint.price.cost(usage) if endpoint.price else None
                     kept = reserved - (cost or 0)
                     return await self._answered(endpoint, response, record, len(body), cost)
@@ -271,7 +274,7 @@ class Caller:
         refused = error.status is not None and error.status != 200
         free = refused or not error_was_sent(error)
         record.update(
-            outcome=_OUTCOMES.get(type(error), "unavailable"), status=error.status,
+            outcome=OUTCOMES.get(type(error), "unavailable"), status=error.status,
             request_id=error.request_id, error=storable(str(error)[:500]),
             paid=0 if free else None,
         )  # fmt: skip
@@ -289,9 +292,13 @@ class Caller:
                    "reasoning": usage.reasoning, "list_cost": cost}  # fmt: skip
         record.update(counted, outcome=response.outcome, paid=cost, status=200,
                       request_id=response.request_id)  # fmt: skip
+        outcome: str = response.outcome
+        text = response.text
+        if response.calls:
+            outcome, text = CALLS, sealed(response)
         answer = {
             "hash": record["request_hash"], "model": endpoint.provider.identity,
-            "outcome": response.outcome, "text": storable(response.text),
+            "outcome": outcome, "text": storable(text),
             "reported_model": storable(response.model), "request_id": response.request_id,
             "request_bytes": size, **counted, "created_at": time.time(),
         }  # fmt: skip
@@ -334,13 +341,29 @@ class Caller:
         return pause if asked is None else max(pause, min(float(asked), 120.0))
 
 
-_OUTCOMES: dict[type[ProviderError], str] = {
+OUTCOMES: dict[type[ProviderError], str] = {
     RateLimited: "rate_limited",
     Unavailable: "unavailable",
     Refused: "refused",
     Rejected: "rejected",
     AccessDenied: "denied",
 }
+
+
+class _Hearing:
+    """Hands a reply's pieces on and notes when the first one came."""
+
+    __slots__ = ("_emit", "_started", "first")
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._started = time.monotonic()
+        self.first: float | None = None
+
+    def __call__(self, text: str) -> None:
+        if self.first is None:
+            self.first = time.monotonic() - self._started
+        self._emit(text)
 
 
 def storable(text: str) -> str:
@@ -360,6 +383,8 @@ def _backoff(attempt: int) -> float:
 
 def _answer(row: Record, *, replayed: bool) -> Answer:
     usage = Usage(row["input"], row["output"], row["cached"], row["reasoning"])
+    if row["outcome"] == CALLS:
+        return Answer(row["hash"], unsealed(row, usage), row["model"], row["list_cost"], replayed)
     response = Response(
         row["text"], row["outcome"], usage, row["reported_model"], row["request_id"]
     )

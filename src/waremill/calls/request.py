@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from waremill.domain import Chat, ImageRequest, Model
+from waremill.domain import Chat, Embed, ImageRequest, Model
 
 R = TypeVar("R", bound=Chat | ImageRequest)
 
@@ -39,17 +39,24 @@ def canonical(request: Chat | ImageRequest) -> bytes:
     """
     if isinstance(request, ImageRequest):
         return _canonical_image(request)
-    return orjson.dumps(
-        {
-            "max_tokens": request.max_tokens,
-            "messages": request.messages,
-            "options": request.options,
-            "sample": request.sample,
-            "schema": None if request.schema is None else _schema(request.schema),
-            "take": request.take,
-        },
-        option=orjson.OPT_SORT_KEYS,
-    )
+    parts = {
+        "max_tokens": request.max_tokens,
+        "messages": request.messages,
+        "options": request.options,
+        "sample": request.sample,
+        "schema": None if request.schema is None else _schema(request.schema),
+        "take": request.take,
+    }
+    if request.tools:  # a request without any is written as before there were tools
+        parts["tools"] = request.tools
+        parts["tool_choice"] = request.tool_choice
+    return orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
+
+
+def canonical_embed(request: Embed) -> bytes:
+    """Write a request for vectors as canonical JSON, as `canonical` does."""
+    parts = {name: getattr(request, name) for name in ("options", "purpose", "texts")}
+    return orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
 
 
 def _canonical_image(request: ImageRequest) -> bytes:

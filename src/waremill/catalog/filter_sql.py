@@ -287,6 +287,10 @@ class Translator:
 
     # -- values
 
+    def value(self, node: exp.Expr) -> AnyValue:
+        """Translate what has a value: a column, a literal, a calculation, a function."""
+        return self._value(node)
+
     def _value(self, node: exp.Expr) -> AnyValue:
         """Translate what has a value."""
         if isinstance(node, exp.Paren):

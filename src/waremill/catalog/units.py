@@ -252,6 +252,24 @@ def convert(value: float, unit: str, to: str) -> float:
     return value * source[1] / target[1]
 
 
+def unit_named(written: str) -> str | None:
+    """Give the unit a written form means, such as `fl oz` for `fl. oz.`; None for no unit."""
+    spelled = re.sub(r"[ ._-]+", " ", written).strip()
+    if spelled in _UNITS:
+        return spelled
+    return _EXACT.get(spelled) or _FOLDED.get(spelled.lower())
+
+
+def dimension_of(unit: str) -> tuple[str, float]:
+    """Give a unit's dimension, and how many of the dimension's canonical units it is.
+
+    Raises ValueError for a name that is no unit.
+    """
+    if unit not in _UNITS:
+        raise ValueError(f"“{unit}” is not a known unit")
+    return _UNITS[unit][:2]
+
+
 def units_of(dimension: str) -> tuple[str, ...]:
     """Give the names of all units of a dimension."""
     return tuple(unit for unit, (of, _, _) in _UNITS.items() if of == dimension)

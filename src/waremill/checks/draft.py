@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar, overload
 
-from waremill.domain import Finding, Target
+from waremill.domain import Finding, Passage, Target
 from waremill.rules.channel import Channel
 from waremill.rules.forbidden import Forbidden
 from waremill.rules.glossary import Glossary
@@ -77,6 +77,9 @@ class Draft:
 
     `values` are the generated fields; `source` the attributes and what earlier steps made;
     `fields` the output contract's fields by name (may be empty); `category` the product's.
+    `passages` are what the model was given of the shop's knowledge: facts like the source's.
+    `likeness`, where it is known, says how near in meaning a text of the draft is to one of the
+    passages, by (sentence, passage's id): 0 as near as to unrelated texts, 1 the same.
     """
 
     values: Mapping[str, Any]
@@ -84,6 +87,8 @@ class Draft:
     target: Target | None = None
     fields: Mapping[str, FieldLike] = field(default_factory=dict)
     category: str | None = None
+    passages: tuple[Passage, ...] = ()
+    likeness: Mapping[tuple[str, str], float] | None = None
 
     @lazy
     def texts(self) -> tuple[tuple[str, str], ...]:
@@ -108,8 +113,12 @@ class Draft:
 
     @lazy
     def source_text(self) -> str:
-        """All source values, one a line; web addresses are left out, no fact stands in them."""
+        """All source values, one a line, and the passages; web addresses are left out, no fact
+        stands in them.
+        """
         text = "\n".join(_texts(self.source.values(), numbers=True))
+        if self.passages:
+            text = "\n".join([text, *(f"{one.place}\n{one.text}" for one in self.passages)])
         return _URL.sub(" ", text) if "://" in text else text
 
     @lazy

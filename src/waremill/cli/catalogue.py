@@ -78,6 +78,7 @@ def import_command(
 
 @command("products", short_help="Show products.")
 @click.option("--where", metavar="SQL", help="A filter, such as \"brand = 'Dior' AND price > 30\".")
+@click.option("--search", metavar="TEXT", help="Those that fit TEXT best, best first.")
 @click.option("--order-by", metavar="SQL", help='An order, such as "price DESC".')
 @click.option(
     "--limit", metavar="N", type=click.IntRange(1, 100_000), default=20, show_default=True,
@@ -90,23 +91,17 @@ def import_command(
     "(default: anybody's).",
 )  # fmt: skip
 def products_command(
-    folder: str | None,
-    as_json: bool,
-    where: str | None,
-    order_by: str | None,
-    limit: int,
-    catalog: str | None,
-    targets: tuple[str, ...],
+    folder: str | None, as_json: bool, targets: tuple[str, ...], **given: Any
 ) -> int:
     """Show the products a selection picks, and how many they are.
+
+    The first --search of a catalogue, and one after an import, embeds what is new in it.
 
     Picture slots of their schema come after the columns, each with what stands in it by target.
     """
 
     async def work(workspace: Workspace) -> int:
-        found, products, total = await workspace.products(
-            where, order_by=order_by, limit=limit, catalog=catalog, targets=targets
-        )
+        found, products, total = await workspace.products(targets=targets, **given)
         pictured = await Browse(workspace).with_slots(products, targets)
         if as_json:
             print_json(

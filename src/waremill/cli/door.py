@@ -70,15 +70,21 @@ def with_workspace(folder: str | None, as_json: bool, work: Work) -> int:
 
     def start() -> int | None:
         async def inside() -> int | None:
-            opened = open_workspace(folder)
-            opened.on_download = _download
-            async with opened as workspace:
+            async with workspace_at(folder) as workspace:
                 with _signals(workspace):
                     return await work(workspace)
 
         return _loop(inside())
 
     return exit_code(as_json, start)
+
+
+def workspace_at(folder: str | None) -> Workspace:
+    """Give the workspace that holds a folder, which shows on stderr what is waited for."""
+    opened = open_workspace(folder)
+    opened.on_download = _download
+    opened.on_index = _index
+    return opened
 
 
 def _loop(work: Coroutine[Any, Any, int | None]) -> int | None:
@@ -97,6 +103,15 @@ def _download(done: int, total: int) -> None:
     if sys.stderr.isatty():
         click.echo(f"\r{text}", nl=done >= total, err=True)
     elif done >= total or int(share * 20) != int(max(done - 1_048_576, 0) / max(total, 1) * 20):
+        click.echo(text, err=True)
+
+
+def _index(done: int, total: int) -> None:
+    """Show how many products are ready for a search."""
+    text = f"embedding products: {done:,} of {total:,}"
+    if sys.stderr.isatty():
+        click.echo(f"\r{text}", nl=done >= total, err=True)
+    elif done >= total > 0:
         click.echo(text, err=True)
 
 

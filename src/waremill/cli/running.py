@@ -9,7 +9,7 @@ import click
 from waremill.app import Workspace
 from waremill.cli.bar import Bar
 from waremill.cli.door import command, print_json, print_table, with_workspace
-from waremill.cli.tasks import ending, show_status
+from waremill.cli.tasks import ending, show_status, status_json
 
 
 @command("runs", short_help="List the runs.")
@@ -46,7 +46,7 @@ def status_command(folder: str | None, as_json: bool, run: str, watch: bool) -> 
             await asyncio.sleep(2)
             status = await workspace.status(run)
         if as_json:
-            print_json(status.as_json())
+            print_json(status_json(status))
         else:
             await show_status(workspace, status)
         return 0
@@ -62,7 +62,7 @@ def _work_on(folder: str | None, as_json: bool, run: str, retry: bool, budget: f
         finally:
             bar.close()
         if as_json:
-            print_json(status.as_json())
+            print_json(status_json(status))
         else:
             await show_status(workspace, status)
         return ending(status)
@@ -96,7 +96,7 @@ def pause_command(folder: str | None, as_json: bool, run: str) -> int:
     async def work(workspace: Workspace) -> int:
         status = await workspace.pause(run)
         if as_json:
-            print_json(status.as_json())
+            print_json(status_json(status))
         else:
             click.echo(f"run {status.run} will pause" if status.state == "running" else
                        f"run {status.run} is {status.state}")  # fmt: skip
@@ -113,7 +113,7 @@ def cancel_command(folder: str | None, as_json: bool, run: str) -> int:
     async def work(workspace: Workspace) -> int:
         status = await workspace.cancel(run)
         if as_json:
-            print_json(status.as_json())
+            print_json(status_json(status))
         else:
             click.echo(f"run {status.run} will end" if status.state == "running" else
                        f"run {status.run} is {status.state}")  # fmt: skip

@@ -26,6 +26,8 @@ def task_options(function: F) -> F:
         (
             click.argument("pipeline"),
             click.option("--where", metavar="SQL", help="Which products: SQL over attributes."),
+            click.option("--search", metavar="TEXT",
+                         help="Those that fit TEXT best, as many as --limit (default: 100)."),
             click.option("--from", "source", metavar="FILE", help="Import FILE and take its rows."),
             click.option("--key", metavar="COL", help="With --from: the key column."),
             click.option("--sheet", metavar="S", help="With --from: the sheet."),
@@ -213,12 +215,17 @@ def run_command(folder: str | None, as_json: bool, pipeline: str, **given: Any) 
         finally:
             bar.close()
         if as_json:
-            print_json(status.as_json())
+            print_json(status_json(status))
         else:
             await show_status(workspace, status)
         return ending(status)
 
     return with_workspace(folder, as_json, work)
+
+
+def status_json(status: RunStatus) -> dict[str, Any]:
+    """Give a run's status in the shape `--json` prints; the notes are of an output just written."""
+    return {**status.as_json(), "notes": list(status.notes)}
 
 
 async def show_status(workspace: Workspace, status: RunStatus) -> None:
@@ -229,6 +236,9 @@ async def show_status(workspace: Workspace, status: RunStatus) -> None:
         f"{count:,} {state}" for state, count in sorted(status.states.items()) if count
     )
     click.echo(f"  {status.total:,} items: {states}")
+    if status.knowledge:
+        bases = ", ".join(status.knowledge)
+        click.echo(f"  knowledge: {bases}; a model was asked anew for {status.asked:,} items")
     paid = "unknown" if status.cost is None else f"{status.cost:.4g} {status.currency}"
     listed = "unknown" if status.list_cost is None else f"{status.list_cost:.4g} {status.currency}"
     click.echo(
@@ -237,6 +247,8 @@ async def show_status(workspace: Workspace, status: RunStatus) -> None:
     )
     if status.output and status.state == "done":
         click.echo(f"  output: {status.output}")
+    for note in status.notes:
+        click.echo(f"note: {note}", err=True)
     if status.state == "paused":
         click.echo(f"  go on with: waremill resume {status.run}")
     if status.failed:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+from waremill.domain.tools import CallMessage, ResultMessage, ToolCall, ToolSpec
+
 Outcome = Literal["complete", "truncated", "refused"]
 
 
@@ -26,6 +28,10 @@ class Message:
     content: str | tuple[str | Image, ...]
 
 
+AnyMessage: TypeAlias = Message | CallMessage | ResultMessage
+"""What a chat is made of; each has a `role` and a `content`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chat:
     """A request for text. Everything that can change the reply is here and is hashed.
@@ -33,15 +39,18 @@ class Chat:
     `schema` is a JSON Schema the reply must match (None for free text); `max_tokens` bounds the
     reply; `sample` tells several replies to one prompt apart; `take` is raised by *Regenerate*.
     `options` are the sampling settings a model was configured with: temperature, top_p, seed,
-    stop, effort.
+    stop, effort. `tools` are what the model may call; with `tool_choice` “none” it must answer and
+    is told of them only because earlier messages speak of them.
     """
 
-    messages: tuple[Message, ...]
+    messages: tuple[AnyMessage, ...]
     max_tokens: int
     schema: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     sample: int = 0
     take: int = 0
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: Literal["auto", "none"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class ImageRequest:
     take: int = 0
 
     @property
-    def messages(self) -> tuple[Message, ...]:
+    def messages(self) -> tuple[AnyMessage, ...]:
         """What is asked, as a chat's messages: for whoever shows or counts it."""
         return (Message("user", self.prompt),)
 
@@ -82,6 +91,19 @@ class ImageRequest:
         its price of a 1024 × 1024 picture, 2026-11); this is a token for 126.
         """
         return -(-self.width * self.height // 126)
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """A request for the vectors of texts.
+
+    `purpose` tells a question from what may answer it: some models write the two in different ways.
+    `options` are further fields of the request by the names the model uses, such as `dimensions`.
+    """
+
+    texts: tuple[str, ...]
+    purpose: Literal["query", "passage"] = "passage"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +133,9 @@ class Response:
     """One complete reply, verbatim. `model` is the name the endpoint reported.
 
     `blobs` are pictures as they came in. An answer has none any more: they are kept in storage, and
-    its text is `{"images": ["asset:…"]}`.
+    its text is `{"images": ["asset:…"]}`. `calls` are the tools the model asks to be called, in
+    order; only a protocol's own field for calls fills it, never what a text says. `first` is after
+    how many seconds the first piece came, where the model says so itself.
     """
 
     text: str
@@ -120,6 +144,22 @@ class Response:
     model: str = ""
     request_id: str | None = None
     blobs: tuple[Blob, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    first: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The vectors of an `Embed`'s texts in their order: little-endian float32, one after another.
+
+    They are as the endpoint gave them, of whatever length.
+    """
+
+    vectors: bytes = field(repr=False)
+    dimensions: int
+    usage: Usage
+    model: str = ""
+    request_id: str | None = None
 
 
 Emit = Callable[[str], None]
@@ -193,6 +233,8 @@ class Model:
     structured: str = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
     workflow: str | None = field(default=None, repr=False)
+    window: int | None = None
+    tools: bool | None = None
 
     @property
     def vendor(self) -> str:

@@ -17,8 +17,26 @@ from typing import Any
 
 import orjson
 
-from waremill.domain import Chat, Emit, ImageRequest, Model, Outcome, Response, Usage
+from waremill.domain import (
+    AnyMessage,
+    CallMessage,
+    Chat,
+    Emit,
+    ImageRequest,
+    Model,
+    Outcome,
+    Response,
+    ResultMessage,
+    Usage,
+)
 from waremill.errors import ConfigError, Refused
+from waremill.providers.calling import (
+    REPLY,
+    Calling,
+    add_anthropic_result,
+    anthropic_calls,
+    anthropic_tools,
+)
 from waremill.providers.drawing import chat_of
 from waremill.providers.effort import ALLOWANCE, effort_of, reasoning_allowance
 from waremill.providers.http import Connection, base_urls, identity, join_url, require_key
@@ -119,21 +137,19 @@ class AnthropicMessages:
             if message.role == "system" and isinstance(message.content, str):
                 system.append(message.content)
             else:
-                content: Any = message.content
-                if not isinstance(content, str):
-                    content = anthropic_blocks(content)
-                role = "user" if message.role == "system" else message.role
-                messages.append({"role": role, "content": content})
+                _add_message(messages, message)
         body: dict[str, Any] = {
             "model": self._model.name,
             "max_tokens": request.max_tokens + self._allowance,
             "messages": messages,
         }
-        self._add_options(body, request.options)
+        self._add_options(body, request)
         if request.schema is not None:
             words = self._add_schema(body, request.schema)
             if words:
                 system.append(words)
+        if request.tools:
+            _add_tools(body, request)
         if system:
             text = "\n\n".join(system)
             block: dict[str, Any] = {"type": "text", "text": text}
@@ -142,7 +158,8 @@ class AnthropicMessages:
             body["system"] = [block]
         return body
 
-    def _add_options(self, body: dict[str, Any], options: Mapping[str, Any]) -> None:
+    def _add_options(self, body: dict[str, Any], request: Chat) -> None:
+        options = request.options
         for name in ("temperature", "top_p"):
             if options.get(name) is not None:
                 body[name] = options[name]
@@ -153,6 +170,8 @@ class AnthropicMessages:
         if not self._thinks:
             return
         if _BUDGETED.match(self._model.name):
+            if request.tools:
+                return  # their thoughts would have to be sent back with the calls; none are kept
             budget = max(1_024, ALLOWANCE.get(str(self._effort), ALLOWANCE["medium"]))
             body["thinking"] = {"type": "enabled", "budget_tokens": budget}
         else:
@@ -172,9 +191,9 @@ class AnthropicMessages:
             wanted = {"type": "json_schema", "schema": known[1]}
             body["output_config"] = {**body.get("output_config", {}), "format": wanted}
         elif self.structured == "tool":
-            tool = {"name": "reply", "description": "Gives the reply.", "input_schema": known[1]}
+            tool = {"name": REPLY, "description": "Gives the reply.", "input_schema": known[1]}
             body["tools"] = [tool]
-            body["tool_choice"] = {"type": "tool", "name": "reply"}
+            body["tool_choice"] = {"type": "tool", "name": REPLY}
         else:
             return str(known[1])
         return ""
@@ -184,22 +203,23 @@ class AnthropicMessages:
         if data.get("type") == "error":
             raise self._connection.error_in(data, request_id)
         try:
-            text = "".join(_block_text(block) for block in data["content"])
+            calling = Calling()
+            text = "".join(
+                _block_text(block, calling if request.tools else None) for block in data["content"]
+            )
+            text = text if not calling.reply else calling.reply
             outcome = _OUTCOMES.get(data.get("stop_reason") or "", "complete")
         except (KeyError, TypeError, AttributeError):
             raise self._connection.broken("sent a reply of an unknown shape", request_id) from None
         if not data["content"] and outcome == "complete":
             raise self._connection.broken("sent a reply without an answer", request_id)
         usage = _usage(data.get("usage"), request, text)
-        return Response(text, outcome, usage, data.get("model") or "", request_id)
+        name = data.get("model") or ""
+        return Response(text, outcome, usage, name, request_id, calls=calling.calls)
 
     async def _stream(self, body: dict[str, Any], request: Chat, emit: Emit) -> Response:
         body["stream"] = True
-        text: list[str] = []
-        counts: dict[str, Any] = {}
-        model = ""
-        stop: str | None = None
-        ended = False
+        state = _Streamed(called=bool(request.tools))
         request_id: str | None = None
         async with aclosing(self._connection.stream(orjson.dumps(body))) as pieces:
             async for piece, request_id in pieces:
@@ -214,28 +234,16 @@ class AnthropicMessages:
                     return whole
                 if kind == "error":
                     raise self._connection.error_in(data, request_id)
-                if kind == "message_start":
-                    message = data.get("message") or {}
-                    model = message.get("model") or ""
-                    counts.update(message.get("usage") or {})
-                elif kind == "content_block_delta":
-                    delta = data.get("delta") or {}
-                    new = delta.get("text") or delta.get("partial_json") or ""
-                    if new:
-                        emit(new)
-                        text.append(new)
-                elif kind == "message_delta":
-                    stop = (data.get("delta") or {}).get("stop_reason") or stop
-                    counts.update(data.get("usage") or {})
-                elif kind == "message_stop":
-                    ended = True
+                if kind == "message_stop":
+                    state.ended = True
                     break
-        if not ended:
+                state.add(kind, data, emit)
+        if not state.ended:
             raise self._connection.broken("cut the stream", request_id)
-        whole_text = "".join(text)
-        usage = _usage(counts, request, whole_text)
-        outcome = _OUTCOMES.get(stop or "", "complete")
-        return Response(whole_text, outcome, usage, model, request_id)
+        text = state.calling.reply or "".join(state.text)
+        usage = _usage(state.counts, request, text)
+        outcome = _OUTCOMES.get(state.stop or "", "complete")
+        return Response(text, outcome, usage, state.model, request_id, calls=state.calling.calls)
 
     async def list_models(self) -> tuple[str, ...]:
         """Give the names the endpoint offers."""
@@ -243,15 +251,81 @@ class AnthropicMessages:
         return tuple(str(one.get("id", "")) for one in data.get("data") or ())
 
 
+class _Streamed:
+    """What has come in of a stream."""
+
+    __slots__ = ("called", "calling", "counts", "ended", "model", "stop", "text")
+
+    def __init__(self, called: bool) -> None:
+        self.called = called
+        self.calling = Calling()
+        self.counts: dict[str, Any] = {}
+        self.ended = False
+        self.model = ""
+        self.stop: str | None = None
+        self.text: list[str] = []
+
+    def add(self, kind: str | None, data: Mapping[str, Any], emit: Emit) -> None:
+        if kind == "message_start":
+            message = data.get("message") or {}
+            self.model = message.get("model") or ""
+            self.counts.update(message.get("usage") or {})
+        elif kind == "content_block_start":
+            block = data.get("content_block") or {}
+            if self.called and block.get("type") == "tool_use":
+                self.calling.start(data.get("index", 0), block.get("id", ""), block.get("name", ""))
+        elif kind == "content_block_delta":
+            delta = data.get("delta") or {}
+            if self.called and delta.get("type") == "input_json_delta":
+                self.calling.go_on(data.get("index", 0), delta.get("partial_json") or "", emit)
+                return
+            new = delta.get("text") or delta.get("partial_json") or ""
+            if new:
+                emit(new)
+                self.text.append(new)
+        elif kind == "message_delta":
+            self.stop = (data.get("delta") or {}).get("stop_reason") or self.stop
+            self.counts.update(data.get("usage") or {})
+
+
+def _add_message(messages: list[dict[str, Any]], message: AnyMessage) -> None:
+    if isinstance(message, CallMessage):
+        messages.append(anthropic_calls(message))
+    elif isinstance(message, ResultMessage):
+        add_anthropic_result(messages, message)
+    else:
+        content: Any = message.content
+        if not isinstance(content, str):
+            content = anthropic_blocks(content)
+        role = "user" if message.role == "system" else message.role
+        messages.append({"role": role, "content": content})
+
+
+def _add_tools(body: dict[str, Any], request: Chat) -> None:
+    """Offer the tools; beside a reply that is given by a tool, one of them must be called."""
+    may_call = request.tool_choice == "auto"
+    if "tools" in body:
+        body["tools"] = [*anthropic_tools(request), *body["tools"]]
+        if may_call:
+            body["tool_choice"] = {"type": "any"}
+    else:
+        body["tools"] = anthropic_tools(request)
+        body["tool_choice"] = {"type": request.tool_choice}
+
+
 def _address(url: str, path: str) -> str:
     return join_url(url, path if re.search(r"/v\d+/?$", url.partition("?")[0]) else "/v1" + path)
 
 
-def _block_text(block: Mapping[str, Any]) -> str:
+def _block_text(block: Mapping[str, Any], calling: Calling | None) -> str:
+    """Give a block's text; a call goes to `calling`, or is the reply where no tool was offered."""
     if block["type"] == "text":
         return str(block["text"])
     if block["type"] == "tool_use":
-        return orjson.dumps(block["input"]).decode()
+        given = orjson.dumps(block["input"]).decode()
+        if calling is None:
+            return given
+        calling.add_whole(str(block.get("id") or ""), str(block["name"]), given)
     return ""
 
 

@@ -13,13 +13,24 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from waremill.domain import Chat, Emit, ImageRequest, Message, Model, Outcome, Response, Usage
+from waremill.domain import (
+    AnyMessage,
+    Chat,
+    Emit,
+    ImageRequest,
+    Message,
+    Model,
+    Outcome,
+    Response,
+    ResultMessage,
+    Usage,
+)
 from waremill.errors import ConfigError, ProviderError, Refused
+from waremill.providers.calling import REPLY, Calling, arguments_of, openai_tools
 from waremill.providers.drawing import chat_of
 from waremill.providers.failures import Detail, Source, error_for, secrets_of
-from waremill.providers.openai_chat import add_instruction
 from waremill.providers.pictures import content_parts, needs_files, with_files
-from waremill.providers.schemas import OPENAI, adapt, instruction
+from waremill.providers.schemas import FULL, OPENAI, adapt, add_instruction, instruction
 from waremill.providers.tokens import estimated_usage
 
 if TYPE_CHECKING:
@@ -152,22 +163,21 @@ class LangChainModel:
     async def _ask(self, request: Chat, emit: Emit | None) -> BaseMessage:
         messages = [_plain(message) for message in request.messages]
         chat = self._configured(request)
-        runnable: Any = chat
-        if request.schema is not None:
-            shape = self._shape(request.schema)
-            if isinstance(shape, str):
-                add_instruction(messages, shape)
-            else:
-                runnable = chat.bind_tools([shape], tool_choice="reply")
+        shape = None if request.schema is None else self._shape(request.schema)
+        if isinstance(shape, str):
+            add_instruction(messages, shape)
+            shape = None
+        runnable = self._offering(chat, request, shape)
         stop = {"stop": request.options["stop"]} if request.options.get("stop") else {}
         if emit is None:
             answer: BaseMessage = await runnable.ainvoke(messages, **stop)
             return answer
         whole: Any = None
         async for chunk in runnable.astream(messages, **stop):
-            piece = _text(chunk) or "".join(
-                one.get("args") or "" for one in getattr(chunk, "tool_call_chunks", None) or ()
-            )
+            piece = _text(chunk)
+            if not piece and not request.tools:
+                pieces = getattr(chunk, "tool_call_chunks", None) or ()
+                piece = "".join(one.get("args") or "" for one in pieces)
             if piece:
                 emit(piece)
             whole = chunk if whole is None else whole + chunk
@@ -175,6 +185,18 @@ class LangChainModel:
             raise self._source.unavailable("sent an empty stream")
         merged: BaseMessage = whole
         return merged
+
+    def _offering(self, chat: BaseChatModel, request: Chat, shape: Any) -> Any:
+        """Bind the tools, and the one that gives the reply's shape; which of these is called is
+        said by words all packages know.
+        """
+        tools = openai_tools(request.tools, FULL)
+        if shape is not None and (not tools or request.tool_choice == "none"):
+            return chat.bind_tools([*tools, shape], tool_choice=REPLY)
+        if shape is not None:
+            return chat.bind_tools([*tools, shape], tool_choice="any")
+        # There is no word for “none” that all take: what is called then is not read.
+        return chat.bind_tools(tools) if tools else chat
 
     def _configured(self, request: Chat) -> BaseChatModel:
         """Copy the model with the request's limit and settings, as far as its class has them.
@@ -200,7 +222,7 @@ class LangChainModel:
             return known[1]
         made: Any = instruction(schema)
         if self.structured in ("tool", "schema", "object"):
-            function = {"name": "reply", "description": "Gives the reply."}
+            function = {"name": REPLY, "description": "Gives the reply."}
             parameters = adapt(schema, OPENAI)
             made = {"type": "function", "function": {**function, "parameters": parameters}}
         if len(self._shapes) >= 256:
@@ -214,7 +236,14 @@ class LangChainModel:
         text = _text(reply)
         calls = getattr(reply, "tool_calls", None)
         broken = getattr(reply, "invalid_tool_calls", None)
-        if calls:
+        calling = Calling()
+        if request.tools:
+            for one in (*(calls or ()), *(broken or ())):
+                given = one.get("args") or ""
+                given = given if isinstance(given, str) else orjson.dumps(given).decode()
+                calling.add_whole(str(one.get("id") or ""), str(one.get("name") or ""), given)
+            text = calling.reply or text
+        elif calls:
             text = orjson.dumps(calls[0]["args"]).decode()
         elif broken:
             text = broken[0].get("args") or ""
@@ -225,7 +254,8 @@ class LangChainModel:
         if refusal:
             outcome, text = "refused", text or str(refusal)
         name = about.get("model_name") or about.get("model") or ""
-        return Response(text, outcome, _usage(reply, request, text), str(name), reply.id)
+        usage = _usage(reply, request, text)
+        return Response(text, outcome, usage, str(name), reply.id, calls=calling.calls)
 
     def _failure(self, error: Exception) -> ProviderError:
         """Sort a client library's exception by its HTTP status, or by its name."""
@@ -257,7 +287,22 @@ def _binds_tools(chat: BaseChatModel) -> bool:
     return type(chat).bind_tools is not BaseChatModel.bind_tools
 
 
-def _plain(message: Message) -> dict[str, Any]:
+def _plain(message: AnyMessage) -> Any:
+    if isinstance(message, ResultMessage):
+        from langchain_core.messages import ToolMessage
+
+        status: Any = "error" if message.failed else "success"
+        return ToolMessage(
+            message.content, tool_call_id=message.call, name=message.name, status=status
+        )
+    if not isinstance(message, Message):
+        from langchain_core.messages import AIMessage
+
+        calls = [
+            {"type": "tool_call", "id": one.id, "name": one.name, "args": arguments_of(one)}
+            for one in message.calls
+        ]
+        return AIMessage(message.content, tool_calls=calls)
     content: Any = message.content
     if not isinstance(content, str):
         content = content_parts(content)

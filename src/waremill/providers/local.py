@@ -15,6 +15,7 @@ import asyncio
 import http.client
 import os
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,10 +26,22 @@ from urllib.parse import urlsplit
 import orjson
 
 from waremill import weights
-from waremill.domain import Chat, Emit, Image, ImageRequest, Message, Model, Response, Usage
+from waremill.domain import (
+    AnyMessage,
+    Chat,
+    Emit,
+    Image,
+    ImageRequest,
+    Message,
+    Model,
+    Response,
+    Usage,
+)
 from waremill.errors import AccessDenied, ProviderError, Rejected, Unavailable, UserError
+from waremill.providers import local_calling
 from waremill.providers.cores import physical_cores
 from waremill.providers.drawing import chat_of
+from waremill.providers.schemas import add_instruction
 
 VENDORS = frozenset({"local"})
 
@@ -125,12 +138,17 @@ class LocalModel:
         Cancelling ends the work at the next token and frees the slot. Raises Rejected where the
         prompt is too long or holds pictures, AccessDenied where there are no weights to load.
         """
-        body = self._body(chat_of(request, self._model))
+        request = chat_of(request, self._model)
+        body = self._body(request)
         if self._engine is None or self._engine.closed:
             loop = asyncio.get_running_loop()
             self._engine = await loop.run_in_executor(_loading, self._load)
         try:
-            return await self._engine.answer(body, emit, self)
+            if not request.tools:
+                return await self._engine.answer(body, emit, self)
+            # What is written is a call or the answer, and which it is shows only in the end.
+            response = await self._engine.answer(body, None, self)
+            return local_calling.read(response, emit)
         except ProviderError as error:
             raise type(error)(
                 error.message, provider="local", model=self._model.use, status=error.status
@@ -166,11 +184,16 @@ class LocalModel:
         for name in ("top_p", "stop"):
             if options.get(name) is not None:
                 body[name] = options[name]
-        if request.schema is not None:
+        if request.tools:
+            add_instruction(body["messages"], local_calling.instruction(request.tools))
+            body["schema"] = local_calling.schema(request)
+        elif request.schema is not None:
             body["schema"] = request.schema
         return body
 
-    def _message(self, message: Message) -> dict[str, str]:
+    def _message(self, message: AnyMessage) -> dict[str, Any]:
+        if not isinstance(message, Message):
+            return local_calling.message(message)
         parts = (message.content,) if isinstance(message.content, str) else message.content
         if any(isinstance(part, Image) for part in parts):
             raise Rejected(
@@ -289,6 +312,8 @@ class _Call:
         self._usage: Mapping[str, Any] | None = None
         self._id: str | None = None
         self._error: Mapping[str, Any] | None = None
+        self._created = time.monotonic()
+        self._first: float | None = None
 
     def run(self, server: Any, body: Mapping[str, Any]) -> None:
         """Send the request and take what comes; runs on a slot's thread."""
@@ -312,6 +337,8 @@ class _Call:
             self._finish = choice.get("finish_reason") or self._finish
             piece = (choice.get("delta") or {}).get("content")
             if piece:
+                if self._first is None:  # the wait for a slot counts: somebody waited
+                    self._first = time.monotonic() - self._created
                 self._pieces.append(piece)
                 if self._emit is not None and not self.stopped:
                     with suppress(RuntimeError):  # the event loop is gone, and its request with it
@@ -335,6 +362,7 @@ class _Call:
             ),
             model=name,
             request_id=self._id,
+            first=self._first,
         )
 
 

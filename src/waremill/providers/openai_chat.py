@@ -18,13 +18,32 @@ from typing import Any
 
 import orjson
 
-from waremill.domain import Chat, Emit, ImageRequest, Model, Outcome, Response, Usage
+from waremill.domain import (
+    AnyMessage,
+    Chat,
+    Emit,
+    ImageRequest,
+    Message,
+    Model,
+    Outcome,
+    Response,
+    Usage,
+)
 from waremill.errors import ConfigError, Refused
+from waremill.providers.calling import REPLY, Calling, openai_message, openai_tools
 from waremill.providers.drawing import chat_of
 from waremill.providers.effort import effort_of, reasoning_allowance
 from waremill.providers.http import Connection, base_urls, identity, join_url, require_key
 from waremill.providers.pictures import content_parts, needs_files, with_files
-from waremill.providers.schemas import FULL, GOOGLE, OPENAI, Subset, adapt, instruction
+from waremill.providers.schemas import (
+    FULL,
+    GOOGLE,
+    OPENAI,
+    Subset,
+    adapt,
+    add_instruction,
+    instruction,
+)
 from waremill.providers.tokens import estimated_usage
 
 AZURE_VERSION = "2024-10-21"
@@ -137,25 +156,48 @@ class OpenAIChat:
         return self._read(data, request, reply.request_id)
 
     def _body(self, request: Chat) -> dict[str, Any]:
-        messages = [
-            {
-                "role": message.role,
-                "content": message.content
-                if isinstance(message.content, str)
-                else content_parts(message.content),
-            }
-            for message in request.messages
-        ]
+        messages = list(map(_message, request.messages))
         body: dict[str, Any] = {"model": self._model.name, "messages": messages, **self._fixed}
         body[self._limit] = request.max_tokens + self._allowance
         if request.options:
             self._add_options(body, request)
         if request.schema is not None:
             fields, words = self._shape(request.schema)
+            if request.tools:
+                fields, words = self._shape_beside_tools(request, fields, words)
             body.update(fields)
             if words:
                 add_instruction(messages, words)
+        if request.tools:
+            self._add_tools(body, request)
         return body
+
+    def _shape_beside_tools(
+        self, request: Chat, fields: dict[str, Any], words: str
+    ) -> tuple[dict[str, Any], str]:
+        """Ask for JSON where tools may be called too.
+
+        Most servers bind every reply to a shape that is asked for, so that none could be a call:
+        there words ask for it until the reply must be the answer.
+        """
+        may_call = request.tool_choice == "auto"
+        native = self._model.vendor in ("openai", "azure") and self.structured == "schema"
+        if self.structured == "tool" or native or not may_call:
+            return fields, words
+        return {}, words or instruction(request.schema or {})
+
+    def _add_tools(self, body: dict[str, Any], request: Chat) -> None:
+        """Offer the tools; beside a reply that is given by a tool, one of them must be called."""
+        tools: list[Any] = openai_tools(request.tools, self._vendor.subset)
+        may_call = request.tool_choice == "auto"
+        if isinstance(body.get("tools"), orjson.Fragment):
+            known = self._shapes[id(request.schema)][1]["tool"]
+            body["tools"] = [*tools, known]
+            if may_call:
+                body["tool_choice"] = "required"
+        elif may_call or self._model.vendor != "ollama":  # which knows no choice
+            body["tools"] = tools
+            body["tool_choice"] = request.tool_choice
 
     def _add_options(self, body: dict[str, Any], request: Chat) -> None:
         options = request.options
@@ -175,23 +217,24 @@ class OpenAIChat:
             return known[1]["fields"], known[1]["words"]
         fields: dict[str, Any] = {}
         words = ""
+        tool: Any = None
         if self.structured == "schema":
             subset = self._vendor.subset
             shape = {"name": "reply", "strict": True, "schema": adapt(schema, subset)}
             wanted = {"type": "json_schema", "json_schema": shape}
             fields["response_format"] = orjson.Fragment(orjson.dumps(wanted))
         elif self.structured == "tool":
-            function = {"name": "reply", "parameters": adapt(schema, self._vendor.subset)}
+            function = {"name": REPLY, "parameters": adapt(schema, self._vendor.subset)}
             tool = {"type": "function", "function": {**function, "strict": True}}
             fields["tools"] = orjson.Fragment(orjson.dumps([tool]))
-            fields["tool_choice"] = {"type": "function", "function": {"name": "reply"}}
+            fields["tool_choice"] = {"type": "function", "function": {"name": REPLY}}
         else:
             words = instruction(schema)
             if self.structured == "object":
                 fields["response_format"] = {"type": "json_object"}
         if len(self._shapes) >= 256:
             self._shapes.clear()
-        self._shapes[id(schema)] = (schema, {"fields": fields, "words": words})
+        self._shapes[id(schema)] = (schema, {"fields": fields, "words": words, "tool": tool})
         return fields, words
 
     def _read(self, data: dict[str, Any], request: Chat, request_id: str | None) -> Response:
@@ -208,7 +251,10 @@ class OpenAIChat:
         try:
             choice = choices[0]
             message = choice["message"]
-            text = _text_of(message)
+            calling = Calling()
+            if request.tools:
+                calling.add_openai(message.get("tool_calls"), None)
+            text = calling.reply or _text_of(message, called=bool(request.tools))
             finish = choice.get("finish_reason")
             outcome = self._outcome(finish, message.get("refusal"), request_id)
         except (KeyError, TypeError, IndexError, AttributeError):
@@ -216,7 +262,8 @@ class OpenAIChat:
         if outcome == "refused" and not text:
             text = message.get("refusal") or ""
         usage = self._usage(data.get("usage"), request, text)
-        return Response(text, outcome, usage, data.get("model") or "", request_id)
+        name = data.get("model") or ""
+        return Response(text, outcome, usage, name, request_id, calls=calling.calls)
 
     def _outcome(self, finish: Any, refusal: Any, request_id: str | None) -> Outcome:
         if refusal:
@@ -244,7 +291,7 @@ class OpenAIChat:
     async def _stream(self, body: dict[str, Any], request: Chat, emit: Emit) -> Response:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
-        state = _Streamed()
+        state = _Streamed(called=bool(request.tools))
         async with aclosing(self._connection.stream(orjson.dumps(body))) as pieces:
             async for piece, request_id in pieces:
                 if piece == b"[DONE]":
@@ -273,11 +320,12 @@ class OpenAIChat:
     def _finish(self, state: _Streamed, request: Chat) -> Response:
         refusal = "".join(state.refusal)
         outcome = self._outcome(state.finish, refusal, state.request_id)
-        text = "".join(state.text) or "".join(state.arguments)
+        text = state.calling.reply or "".join(state.text)
         if outcome == "refused" and not text:
             text = refusal
         usage = self._usage(state.usage, request, text)
-        return Response(text, outcome, usage, state.model, state.request_id)
+        calls = state.calling.calls
+        return Response(text, outcome, usage, state.model, state.request_id, calls=calls)
 
     async def list_models(self) -> tuple[str, ...]:
         """Give the names the endpoint offers."""
@@ -294,12 +342,13 @@ class _Streamed:
     """What has come in of a stream."""
 
     __slots__ = (
-        "arguments", "ended", "finish", "model", "refusal", "request_id", "text", "usage",
+        "called", "calling", "ended", "finish", "model", "refusal", "request_id", "text", "usage",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, called: bool) -> None:
+        self.called = called
+        self.calling = Calling()
         self.text: list[str] = []
-        self.arguments: list[str] = []
         self.refusal: list[str] = []
         self.finish: str | None = None
         self.usage: Any = None
@@ -313,35 +362,38 @@ class _Streamed:
         self.usage = data.get("usage") or self.usage
         for choice in data.get("choices") or ():
             delta = choice.get("delta") or {}
-            piece = _text_of(delta)
+            piece = _text_of(delta, self.called)
             if piece:
                 emit(piece)
                 self.text.append(piece)
+            if self.called:
+                self.calling.add_openai(delta.get("tool_calls"), emit)
             if delta.get("refusal"):
                 self.refusal.append(delta["refusal"])
             self.finish = choice.get("finish_reason") or self.finish
 
 
-def _text_of(message: Mapping[str, Any]) -> str:
-    """The text of a message or delta: plain, in parts, or a forced tool's arguments."""
+def _message(message: AnyMessage) -> dict[str, Any]:
+    if not isinstance(message, Message):
+        return openai_message(message)
+    content: Any = message.content
+    if not isinstance(content, str):
+        content = content_parts(content)
+    return {"role": message.role, "content": content}
+
+
+def _text_of(message: Mapping[str, Any], called: bool) -> str:
+    """The text of a message or delta: plain, in parts, or a forced tool's arguments.
+
+    Where tools may be `called`, arguments are no text.
+    """
     content = message.get("content")
     if isinstance(content, str) and content:
         return content
     if isinstance(content, list):
         return "".join(part.get("text") or "" for part in content)
-    calls = message.get("tool_calls")
+    calls = None if called else message.get("tool_calls")
     return (calls[0]["function"].get("arguments") or "") if calls else ""
-
-
-def add_instruction(messages: list[dict[str, Any]], words: str) -> None:
-    """Append words to the first system message, or put one in front: the fixed part of a prompt
-    stays first, for the vendor's prompt cache.
-    """
-    first = messages[0] if messages else None
-    if first is not None and first["role"] == "system" and isinstance(first["content"], str):
-        first["content"] = f"{first['content']}\n\n{words}"
-    else:
-        messages.insert(0, {"role": "system", "content": words})
 
 
 def _address(model: Model, url: str) -> str:

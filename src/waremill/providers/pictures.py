@@ -13,7 +13,7 @@ import mimetypes
 from pathlib import Path
 from typing import Any
 
-from waremill.domain import Chat, Image, Message
+from waremill.domain import AnyMessage, Chat, Image, Message
 from waremill.errors import SourceError, Where
 
 _REMOTE = ("https:", "http:", "data:")
@@ -31,9 +31,9 @@ def needs_files(request: Chat) -> bool:
 
 async def with_files(request: Chat) -> Chat:
     """Put `data:` URLs in place of paths; SourceError where a file cannot be read."""
-    messages: list[Message] = []
+    messages: list[AnyMessage] = []
     for message in request.messages:
-        if isinstance(message.content, str):
+        if not isinstance(message, Message) or isinstance(message.content, str):
             messages.append(message)
             continue
         parts = [

@@ -122,3 +122,14 @@ def instruction(schema: Mapping[str, Any]) -> str:
     """Ask for JSON in words, for models without a mechanism of their own."""
     text = orjson.dumps(schema).decode()
     return f"Reply with one JSON object that matches this JSON Schema, and nothing else:\n{text}"
+
+
+def add_instruction(messages: list[dict[str, Any]], words: str) -> None:
+    """Append words to the first system message, or put one in front: the fixed part of a prompt
+    stays first, for the vendor's prompt cache.
+    """
+    first = messages[0] if messages else None
+    if first is not None and first["role"] == "system" and isinstance(first["content"], str):
+        first["content"] = f"{first['content']}\n\n{words}"
+    else:
+        messages.insert(0, {"role": "system", "content": words})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from waremill.domain import Finding, Message, Severity, Usage
+from waremill.domain import AnyMessage, Finding, Severity, Usage
 
 Kind = Literal["run", "trial"]
 State = Literal["planning", "planned", "running", "paused", "finished", "failed", "cancelled"]
@@ -277,7 +277,7 @@ class Sample:
     """What the checks found; marked in the field they name, where the evidence stands."""
     target: str | None = None
     """The item's target."""
-    prompt: tuple[Message, ...] = ()
+    prompt: tuple[AnyMessage, ...] = ()
     """The messages sent, the last call's where there were several."""
     cost: int | None = None
     """List cost, nano-USD."""

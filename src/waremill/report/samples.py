@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from waremill.domain import Finding, Image, Message
+from waremill.domain import AnyMessage, Finding, Image
 from waremill.report.data import Sample, SampleField
 from waremill.report.figures import count, seconds
 from waremill.report.markup import Child, Html, element, join
@@ -294,7 +294,7 @@ def _findings(page: Page, findings: Iterable[Finding], numbers: Mapping[int, int
     return element("ul", lines, class_="findings") if lines else None
 
 
-def _message_text(message: Message, page: Page) -> str:
+def _message_text(message: AnyMessage, page: Page) -> str:
     if isinstance(message.content, str):
         return message.content
     return "".join(
@@ -339,7 +339,7 @@ def _cut(page: Page, words: str, limit: int) -> Html:
 
 
 def _prompt(
-    page: Page, prompt: Sequence[Message], detail: Detail, shared: Mapping[str, int]
+    page: Page, prompt: Sequence[AnyMessage], detail: Detail, shared: Mapping[str, int]
 ) -> Html | None:
     if not prompt or not detail.prompt:
         return None

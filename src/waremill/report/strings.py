@@ -135,6 +135,7 @@ ENGLISH: Strings = {
     "role.system": "system",
     "role.user": "user",
     "role.assistant": "assistant",
+    "role.tool": "tool",
     "image": "[image {url}]",
     "empty": "empty",
     "cut": "… {count} more characters",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from waremill.calls.request import canonical, configured, request_hash
-from waremill.domain import ImageRequest, Item, Model, Price, Request, Usage
+from waremill.domain import ImageRequest, Item, Model, Passage, Price, Request, Usage
 from waremill.pipeline import BoundStep
 from waremill.store.history import Past
 
@@ -107,12 +107,17 @@ class Estimate:
 
 
 def prompts(
-    steps: Sequence[BoundStep], items: Sequence[Item], params: Mapping[str, Any]
+    steps: Sequence[BoundStep],
+    items: Sequence[Item],
+    params: Mapping[str, Any],
+    passages: Mapping[str, Sequence[Sequence[Passage]]] | None = None,
 ) -> dict[str, list[Request]]:
     """Render the sample's first requests by step; equal requests (per product) count once.
 
     Fields of earlier steps are not known yet, so their texts are missing from later prompts.
+    `passages` are what each step's searches found, for a sample of one item.
     """
+    given = passages or {}
     found: dict[str, dict[bytes, Request]] = {step.name: {} for step in steps if step.preview}
     for item in items:
         for step in steps:
@@ -120,7 +125,10 @@ def prompts(
                 continue
             if step.when is not None and not step.when(item.product.attributes):
                 continue
-            request = step.preview(item, params)
+            if step.preview_with is not None and step.name in given:
+                request = step.preview_with(item, params, given[step.name])
+            else:
+                request = step.preview(item, params)
             if request is not None:
                 found[step.name].setdefault(canonical(request), request)
     return {name: list(by_body.values()) for name, by_body in found.items()}
@@ -145,6 +153,7 @@ def text_of(request: Request) -> str:
             [content] if isinstance(content, str) else [c for c in content if isinstance(c, str)]
         )
         parts += texts
+    parts += (f"{one.name}\n{one.description}\n{one.parameters}" for one in request.tools)
     if request.schema is not None:
         parts.append(canonical(request).decode().partition('"schema":')[2])
     return "\n".join(parts)

@@ -47,7 +47,8 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class Order:
     """All a run is made of; `models` are the identities of the models its steps call, `settings`
-    the workspace's settings that change what is made.
+    the workspace's settings that change what is made, `knowledge` the versions of the bases that
+    are searched.
 
     `plan` is what is frozen with the run as JSON. `budget` is in nano-USD; `by` is who ordered it.
     `opened` writes what belongs to the run in the transaction that creates it: it is called with
@@ -63,6 +64,7 @@ class Order:
     models: Mapping[str, str]
     plan: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    knowledge: Mapping[str, str] = field(default_factory=dict)
     budget: int | None = None
     fresh: bool = False
     output: str | None = None
@@ -126,6 +128,7 @@ def _open_run(
                     "target": target,
                     "models": order.models,
                     "settings": order.settings,
+                    **({"knowledge": order.knowledge} if order.knowledge else {}),
                 },
             ),
         )

@@ -19,12 +19,13 @@ from typing import Any
 import orjson
 
 from waremill.calls.caller import Caller, Sender
-from waremill.domain import Answer, Finding, Item, Request, Signature
+from waremill.domain import Answer, Finding, Item, Passage, Request, Search, Signature
 from waremill.errors import Conflict, ProviderError, UserError
-from waremill.pipeline import BoundStep, Context
+from waremill.pipeline import BoundStep, Context, Embed, Use, no_knowledge, no_tools
 from waremill.runs.decide import Fail, Pause, Retry, Review, decide
 from waremill.runs.files import RunFiles
 from waremill.runs.likeness import Likeness
+from waremill.runs.searching import Searcher, Searches, as_json, entries, from_json
 from waremill.runs.stop import StopRules
 from waremill.store import items as store_items
 from waremill.store import recordings
@@ -46,7 +47,8 @@ COLLECT_AFTER = 20_000
 class Trace:
     """What one item did so far; `request` is its step's last one, `requests` each field's.
 
-    `target` is the item's as text, "" without one.
+    `target` is the item's as text, "" without one. `searches` counts what the item looked for,
+    `noted` is what the step's provenance says besides; `sent` says that a model was asked anew.
     """
 
     item: Item
@@ -61,14 +63,21 @@ class Trace:
     answers: list[str] = field(default_factory=list)
     rows: list[Record] = field(default_factory=list)
     shared: bool = False
+    searches: int = 0
+    noted: dict[str, Any] | None = None
+    sent: bool = False
 
 
 @dataclass(slots=True)
 class Tally:
-    """How far this process is; `states` counts items by state."""
+    """How far this process is; `states` counts items by state.
+
+    `asked` are the items a model was asked anew for: all others found every answer there already.
+    """
 
     states: dict[str, int] = field(default_factory=dict)
     worked: int = 0
+    asked: int = 0
     started: float = field(default_factory=time.monotonic)
 
     def move(self, state: str) -> None:
@@ -120,6 +129,7 @@ class Worker:
         self._files = files
         self._limits = limits
         self._likeness = Likeness(database, journal, run.id)
+        self._searches: Searches | None = None
         self._traces: dict[int, Trace] = {}
         self._used: dict[bytes, int] = {}
         self._queue: deque[Item] = deque()
@@ -129,7 +139,7 @@ class Worker:
         self._stop: Ended | None = None
         self._stopping = asyncio.Event()
         self._rules = StopRules(limits.error_rate)
-        self.tally = Tally()
+        self.tally = Tally(asked=int((run.progress or {}).get("asked", 0)))
         self._context = Context(
             call=self._call,
             report=self._report,
@@ -137,7 +147,14 @@ class Worker:
             similar=self._similar,
             files=files,
             params=run.plan.get("params", {}),
+            retrieve=self._retrieve,
+            note=self._note,
         )
+
+    def reach(self, search: Searcher, embed: Embed | None = None, use: Use = no_tools) -> None:
+        """Let the steps search knowledge, give texts vectors where somebody does, call tools."""
+        self._searches = Searches(search)
+        self._context = replace(self._context, embed=embed, use=use)
 
     def stop(self, ended: Ended) -> None:
         """Take no more items; what is in flight may finish."""
@@ -224,7 +241,7 @@ class Worker:
             "failed_calls": spent.failed, "input_tokens": spent.input,
             "cached_tokens": spent.cached, "output_tokens": spent.output, "paid": spent.paid,
             "unpriced_calls": spent.unpriced, "made": self._files.made,
-            "found": self._files.found,
+            "found": self._files.found, "asked": self.tally.asked,
         }  # fmt: skip
 
     async def _work_item(self, item: Item) -> None:
@@ -262,6 +279,7 @@ class Worker:
             trace.step, trace.shared = step.name, step.per != "target"
             seen, asked = len(trace.findings), len(trace.answers)
             trace.request = 0
+            trace.noted = None
             made = await step.run(view, self._context)
             trace.requests.update(dict.fromkeys(made, trace.request))
             findings = trace.findings[seen:]
@@ -274,11 +292,14 @@ class Worker:
             if step.per == "group" and item.group is not None:
                 place = item.group.id
             target = trace.target if step.per == "target" else ""
+            how = {**step.provenance, "answers": trace.answers[asked:]}
+            if trace.noted:
+                how.update(trace.noted)
             trace.rows.append(
                 result_row(
                     (item.id, place, target), step.name, made,
                     findings=dumps([f.as_json() for f in findings]) if findings else None,
-                    provenance=dumps({**step.provenance, "answers": trace.answers[asked:]}),
+                    provenance=dumps(how),
                 )
             )  # fmt: skip
 
@@ -292,6 +313,7 @@ class Worker:
         self._journal.add("results", trace.rows)
         self._journal.add("items", [ending])
         self.tally.move(state)
+        self.tally.asked += trace.sent
         self._rules.succeeded()
 
     def _escaped(
@@ -345,6 +367,8 @@ class Worker:
         answer = await self.caller.call(request, model or "default", sender)
         trace.request = int.from_bytes(answer.hash[:8], "big", signed=True)
         trace.answers.append(answer.hash.hex())
+        if not answer.replayed:
+            trace.sent = True
         if answer.list_cost is None:
             trace.priced = False
         elif not trace.shared or self._first_use(answer.hash, item.id):
@@ -374,6 +398,24 @@ class Worker:
         row = {"item_id": item.id, "name": name, "value": dumps(value)}
         await self._journal.put("recordings", [row])
         return value
+
+    async def _retrieve(self, item: Item, search: Search) -> tuple[Passage, ...]:
+        trace = self._traces[item.id]
+        trace.searches += 1
+
+        async def look() -> list[dict[str, Any]]:
+            if self._searches is None:
+                return as_json(await no_knowledge(item, search))
+            return as_json(await self._searches(search))
+
+        found = from_json(await self._record(item, f"search {trace.searches}", look))
+        trace.noted = trace.noted or {}
+        trace.noted.setdefault("passages", []).extend(entries(search, found))
+        return found
+
+    def _note(self, item: Item, name: str, value: Any) -> None:
+        trace = self._traces[item.id]
+        trace.noted = {**(trace.noted or {}), name: value}
 
     async def _similar(self, item: Item, name: str, made: Signature) -> Sequence[tuple[str, float]]:
         trace = self._traces[item.id]

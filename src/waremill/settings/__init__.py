@@ -12,6 +12,7 @@ from waremill.settings.load import (
     Server,
     Settings,
     Source,
+    Tools,
     load_settings,
     weights_place,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Setting",
     "Settings",
     "Source",
+    "Tools",
     "find_workspace",
     "load_settings",
     "weights_place",

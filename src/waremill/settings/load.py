@@ -70,6 +70,39 @@ class Pictures:
 
 
 @dataclass(frozen=True, slots=True)
+class Knowledge:
+    """How documents become passages, and what may be fetched.
+
+    `embedder` is a local embedder's name or a model's alias (None: the default one). Lengths are
+    tokens; None is the default. `retrievers` name other libraries' as `package.module:name`.
+    """
+
+    embedder: str | None = None
+    passage_tokens: int | None = None
+    overlap: int | None = None
+    allow_private_addresses: bool = False
+    retrievers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What tools may reach, and what bounds a model that calls them.
+
+    `allow` are beginnings of addresses; `functions` and `runnables` name Python objects as
+    `package.module:name`, the latter by the names steps know them by. After `tokens` or `seconds`
+    no tool is called any more.
+    """
+
+    allow: tuple[str, ...] = ()
+    allow_private: bool = False
+    functions: tuple[str, ...] = ()
+    runnables: Mapping[str, str] = field(default_factory=dict)
+    turns: int = 8
+    tokens: int = 60_000
+    seconds: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A database that may be imported from by its name.
 
@@ -102,6 +135,8 @@ class Settings:
     server: Server
     sources: Mapping[str, Source]
     pictures: Pictures
+    knowledge: Knowledge
+    tools: Tools
     database: str = field(repr=False)
     models_folder: Path | None
     hub: str | None
@@ -175,6 +210,8 @@ def load_settings(
         server=Server(**document.values("server")),
         sources=_sources(document, variables),
         pictures=_pictures(document),
+        knowledge=Knowledge(**document.values("knowledge")),
+        tools=Tools(**document.values("tools")),
         database=_database(document, variables),
         models_folder=_folder(variables.get("WAREMILL_MODELS")),
         hub=variables.get("HF_ENDPOINT"),

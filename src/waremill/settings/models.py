@@ -77,7 +77,10 @@ def build_model(
     expected = () if near else chosen or (() if keys else defaults[:1])
     absent = [name for name in expected if name not in environment]
     headers, absent_headers = _fill_headers(table.get("headers", {}), environment)
-    simple = ("rpm", "tpm", "concurrency", "timeout", "fallback", "structured", "workflow")
+    simple = (
+        *("rpm", "tpm", "concurrency", "timeout", "fallback", "structured", "workflow"),
+        *("window", "tools"),
+    )
     model = Model(
         alias=alias,
         use=use,

@@ -141,6 +141,31 @@ def _urls(value: Any) -> tuple[str, ...]:
     return urls
 
 
+def _beginnings(value: Any) -> tuple[str, ...]:
+    urls = _texts(value)
+    for url in urls:
+        _check_url(url)
+    return urls
+
+
+def _objects(value: Any) -> tuple[str, ...]:
+    paths = _texts(value)
+    for path in paths:
+        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", path):
+            raise ValueError("must name Python objects as package.module:name")
+    return paths
+
+
+def _named_objects(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not value:
+        raise ValueError('must be a table such as {manuals = "shop.search:retriever"}')
+    for name, path in value.items():
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+            raise ValueError("must have names of small letters, digits and hyphens")
+        _objects(path)
+    return dict(value)
+
+
 def _check_url(url: str) -> None:
     # The URL is not repeated in messages: it may hold what must stay secret.
     try:
@@ -297,6 +322,38 @@ SETTINGS: Mapping[str, Setting] = {
     "pictures.threads": Setting(
         _whole(1), "Pictures worked on at once by one process.", "the machine's cores"
     ),
+    "knowledge.embedder": Setting(
+        _text,
+        "What embeds knowledge: a local embedder, or a model of this file whose endpoint does.",
+        "universal",
+    ),
+    "knowledge.passage_tokens": Setting(_whole(32), "Most tokens of a passage.", "320"),
+    "knowledge.overlap": Setting(_whole(), "Tokens that two parts of one long text share.", "40"),
+    "knowledge.allow_private_addresses": Setting(
+        _truth, "Whether documents may be fetched from private and loopback addresses.", "false"
+    ),
+    "knowledge.retrievers": Setting(
+        _named_objects,
+        "LangChain or LlamaIndex retrievers that are searched as knowledge bases, by name.",
+        "none",
+    ),
+    "tools.allow": Setting(
+        _beginnings, "How addresses begin that the tool http_get may read.", "none"
+    ),
+    "tools.allow_private": Setting(
+        _truth, "Whether these may be private and loopback addresses.", "false"
+    ),
+    "tools.functions": Setting(
+        _objects, "Own tools: typed Python functions, as package.module:name.", "none"
+    ),
+    "tools.runnables": Setting(
+        _named_objects, "LangChain Runnables that the step langchain may name.", "none"
+    ),
+    "tools.turns": Setting(_whole(1), "How often a model with tools is asked, at most.", "8"),
+    "tools.tokens": Setting(_whole(1), "Tokens after which no tool is called any more.", "60000"),
+    "tools.seconds": Setting(
+        _number(0, above=True), "Seconds after which no tool is called any more.", "180"
+    ),
     "prices.USE": Setting(
         _price_table, "Price of a model by its `use`, for all aliases; as `price` below.", "known"
     ),
@@ -335,6 +392,14 @@ SETTINGS: Mapping[str, Setting] = {
     "models.ALIAS.effort": Setting(_text, "Reasoning effort, such as low or high.", "the model's"),
     "models.ALIAS.workflow": Setting(
         _text, "The workspace's file with a ComfyUI workflow: workflows/scene.json.", "none"
+    ),
+    "models.ALIAS.window": Setting(
+        _whole(1024), "Tokens it reads and writes at most, for chats.", "32768; local: 4096"
+    ),
+    "models.ALIAS.tools": Setting(
+        _truth,
+        "Whether a chat lets it call tools; else it is given passages.",
+        "true; local: false",
     ),
     "models.ALIAS.options": Setting(
         _options, "Settings handed to a model of pictures as they are, by its own names.", "none"

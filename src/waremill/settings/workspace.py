@@ -16,8 +16,8 @@ from waremill.errors import ConfigError, Where
 FILE_NAME = "waremill.toml"
 FOLDERS = (
     *("templates", "pipelines", "examples", "schemas", "channels", "presets", "forbidden", "gold"),
-    "workflows",
-)
+    "workflows", "questions",
+)  # fmt: skip
 FILES = ("glossary.csv",)
 LARGEST_FILE = 16 * 1024 * 1024
 """Most bytes a workspace file may have: what people write by hand is far smaller."""

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from waremill.checks import Rules
 from waremill.errors import ConfigError, Where
 from waremill.images import operations
 from waremill.pipeline import BoundStep, StepSettings
 from waremill.rules import Schema
+from waremill.tools.loop import USUAL, LoopLimits
+from waremill.tools.tool import Tool
 
 NO_IMAGES = "the step “{kind}” needs the extra “images”: pip install 'waremill[images]'"
 
@@ -27,13 +30,24 @@ def no_weights(name: str) -> Path:
     raise ConfigError(f"there is nowhere to find the weights “{name}”")
 
 
+def no_tools(names: Sequence[str]) -> tuple[Tool, ...]:
+    """Raise ConfigError: nobody said which tools there are."""
+    raise ConfigError(f"there are no tools here, and so no “{names[0]}”")
+
+
+def no_runnable(name: str) -> Any:
+    """Raise ConfigError: nobody said which Runnables there are."""
+    raise ConfigError(f"there is no Runnable “{name}” here")
+
+
 @dataclass(frozen=True, slots=True)
 class Kit:
     """What steps are built from: the workspace's files, its rules, the model to use by default.
 
     `asks` is how often one product is asked at most, the first time included. For pictures:
     `weights` gives a model's file, `threads` is how many one operation may use, `fonts` are folders
-    with fonts.
+    with fonts. `tools` gives the tools of some names as a model is told of them; they are called
+    through the context. `runnable` gives one of LangChain's by the name the settings have for it.
     """
 
     files: Mapping[str, str]
@@ -44,6 +58,9 @@ class Kit:
     weights: Callable[[str], Path] = no_weights
     threads: int = 1
     fonts: tuple[Path, ...] = ()
+    tools: Callable[[Sequence[str]], tuple[Tool, ...]] = no_tools
+    tool_limits: LoopLimits = USUAL
+    runnable: Callable[[str], Any] = no_runnable
 
 
 def kinds() -> tuple[str, ...]:

@@ -24,6 +24,8 @@ from waremill.errors import ConfigError, Where
 from waremill.pipeline import BoundStep, Context, StepSettings
 from waremill.rules.document import suggestion
 from waremill.steps import Kit
+from waremill.steps.asking import grounding
+from waremill.steps.retrieve import as_passages
 
 NEAR_DUPLICATES = "near-duplicates"
 SHORTEST = 40
@@ -50,9 +52,19 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
         findings: list[Finding] = []
         if plain:
             category = category_of(item.values)
-            texts = {name: value for name, value in item.fields.items() if not refers(value)}
-            draft = Draft(texts, item.product.attributes, item.target, {}, category)
+            looked_up = {name: as_passages(value) for name, value in item.fields.items()}
+            passages = tuple(one for some in looked_up.values() for one in some)
+            texts = {
+                name: _said(value)
+                for name, value in item.fields.items()
+                if not refers(value) and not looked_up[name]
+            }
+            draft = Draft(
+                texts, item.product.attributes, item.target, {}, category, passages=passages
+            )
             findings += checks.run_checks(plain, draft, kit.rules)
+            if grounding.RULE in plain:
+                findings = await grounding.ground(item, ctx, draft, kit.rules, findings)
         if NEAR_DUPLICATES in wanted:
             findings += await _near_duplicates(item, ctx)
         ctx.report(item, findings)
@@ -61,10 +73,24 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
     return BoundStep(step.name, step.kind, step.per, check)
 
 
+def _said(value: Any) -> Any:
+    """Give what of a field is copy: of answers not the sources they name."""
+    if isinstance(value, list) and any(isinstance(one, dict) and "sources" in one for one in value):
+        return [
+            {name: part for name, part in one.items() if name != "sources"}
+            if isinstance(one, dict)
+            else one
+            for one in value
+        ]
+    return value
+
+
 async def _near_duplicates(item: Item, ctx: Context) -> list[Finding]:
     findings = []
     for name, value in item.fields.items():
-        text = " ".join(map(str, value)) if isinstance(value, list) else value
+        text = value
+        if isinstance(value, list):  # passages and answers with their sources are objects
+            text = " ".join(str(one) for one in value if not isinstance(one, dict))
         if not isinstance(text, str) or len(text) < SHORTEST or refers(value):
             continue
         for key, likeness in await ctx.similar(item, name, near_duplicates.signed(text)):

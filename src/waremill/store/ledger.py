@@ -30,7 +30,10 @@ _SPEND = BulkInsert(
 _OUTCOMES_BY = ("run_id", "model", "outcome")
 _OUTCOMES = BulkInsert(
     outcomes,
-    (*_OUTCOMES_BY, "calls", "priced", "charged", *_TOKENS, *_MONEY, "seconds"),
+    (
+        *(*_OUTCOMES_BY, "calls", "priced", "charged", *_TOKENS, *_MONEY),
+        *("seconds", "streamed", "first_seconds"),
+    ),
     _OUTCOMES_BY,
     "add",
 )
@@ -50,7 +53,8 @@ def add_calls(conn: Connection, rows: Iterable[Record]) -> None:
     for place, own in _grouped(rows, itemgetter(*_OUTCOMES_BY)):
         known = (sum(row[name] is not None for row in own) for name in ("list_cost", "paid"))
         seconds = sum(row["latency"] for row in own)
-        made.append((*place, len(own), *known, *_summed(own), seconds))
+        first = [row["first"] for row in own if row.get("first") is not None]
+        made.append((*place, len(own), *known, *_summed(own), seconds, len(first), sum(first)))
     _OUTCOMES.run(conn, made)
 
 

@@ -419,6 +419,26 @@ def as_product(row: AnyRow) -> Product:
     return Product(row.id, row.key, row.attributes, row.version, None, row.position)
 
 
+def versions_after(
+    conn: Connection, catalog_id: int, after: int, size: int
+) -> list[tuple[int, int]]:
+    """Give row id and version of the products (no groups) after a row id, in the ids' order."""
+    query = chosen(catalog_id, products.c.id > after).with_only_columns(
+        products.c.id, products.c.version
+    )
+    rows = conn.execute(query.order_by(products.c.id).limit(size))
+    return [(row.id, row.version) for row in rows]
+
+
+def products_of(conn: Connection, numbers: Sequence[int]) -> list[Product]:
+    """Give products by their row ids, in the ids' order; those that are gone are left out."""
+    found: list[Product] = []
+    for part in batched(numbers):
+        query = select(products).where(products.c.id.in_(part)).order_by(products.c.id)
+        found += map(as_product, conn.execute(query))
+    return found
+
+
 def widen_catalog(conn: Connection, catalog: Catalog, columns: Sequence[str]) -> None:
     """Add columns a source named only after its first rows."""
     known = find_catalog(conn, catalog.name).columns

@@ -31,6 +31,10 @@ _PICTURE = "picture "
 """What the names of brought pictures begin with, as steps record them."""
 
 
+_SEARCH = "search "
+"""What the names of searches begin with; their number follows."""
+
+
 def find(conn: Connection, item_id: int, name: str) -> str | None:
     """Give what was recorded for an item under a name, as JSON text."""
     found: str | None = conn.execute(
@@ -47,6 +51,15 @@ def pictures(conn: Connection, item_id: int) -> dict[str, str]:
     return {
         name.removeprefix(_PICTURE): orjson.loads(value) for name, value in conn.execute(query)
     }  # fmt: skip
+
+
+def searches(conn: Connection, item_id: int) -> list[list[dict[str, Any]]]:
+    """Give what an item's searches found, each a list of passages as JSON, in their order."""
+    query = select(recordings.c.name, recordings.c.value).where(
+        recordings.c.item_id == item_id, recordings.c.name.startswith(_SEARCH, autoescape=True)
+    )
+    found = [(int(name.removeprefix(_SEARCH)), value) for name, value in conn.execute(query)]
+    return [orjson.loads(value) for _, value in sorted(found)]
 
 
 def neighbours(

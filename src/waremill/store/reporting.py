@@ -193,6 +193,7 @@ def by_model(conn: Connection, run_id: int) -> list[dict[str, Any]]:
             "cached": row.cached, "output": row.output, "reasoning": row.reasoning,
             "paid": row.paid, "list_cost": row.list_cost, "priced": row.priced,
             "charge_known": row.charged, "latency": row.seconds / row.calls,
+            "streamed": row.streamed, "first_seconds": row.first_seconds,
         }
         for row in conn.execute(query)
     ]  # fmt: skip

@@ -378,10 +378,13 @@ outcomes = Table(
     Column("paid", BigInteger, nullable=False),
     Column("list_cost", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),
+    Column("streamed", Integer, nullable=False, server_default="0"),
+    Column("first_seconds", Float, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 """The ledger's sums by how calls ended. Of `calls`, `priced` have a list cost, and of `charged` it
-is known what was paid; `seconds` is their latency together."""
+is known what was paid; `seconds` is their latency together. Of `streamed` it is known when the
+first piece came; `first_seconds` is how long that took, together."""
 
 leases = Table(
     "leases",

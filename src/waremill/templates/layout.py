@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from waremill.domain import Finding, Message, Target, is_missing
+from waremill.domain import Finding, Message, Passage, Search, Target, is_missing
 from waremill.errors import TemplateError, Where
 from waremill.rules.channel import FieldRule
 from waremill.rules.matching import fold
@@ -32,6 +32,7 @@ _DATA_NOTICE = (
 )
 _MOST_PHRASES = 60
 _LONGEST_PREVIOUS = 12_000
+_LONGEST_PLACE = 200
 
 
 class _TargetVariables(dict[str, Any]):
@@ -60,7 +61,7 @@ def target_variables(target: Target | None) -> Mapping[str, Any]:
     return {**parts, "target": _TargetVariables(target, parts)}
 
 
-def _variables(
+def variables_of(
     values: Mapping[str, Any], target: Target | None, params: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Everything a text may read; parameters go before columns, the target before both."""
@@ -77,10 +78,27 @@ def render_query(
     if template.retrieval is None:
         return ""
     try:
-        text = template.retrieval.query.render(_variables(values, target, params))
+        text = template.retrieval.query.render(variables_of(values, target, params))
     except ExpressionError as error:
         raise TemplateError(error.message, Where(file=template.file)) from None
     return " ".join(text.split())
+
+
+def render_searches(
+    template: Template,
+    values: Mapping[str, Any],
+    target: Target | None,
+    params: Mapping[str, Any],
+) -> tuple[Search, ...]:
+    """Render the context section's searches; see `Template.searches`."""
+    if template.retrieval is None:
+        return ()
+    _needs_target(template, target)
+    try:
+        return template.retrieval.searches(variables_of(values, target, params))
+    except ExpressionError as error:
+        where = Where(file=template.file, line=template.retrieval.line)
+        raise TemplateError(error.message, where) from None
 
 
 def render_picture_prompt(
@@ -91,7 +109,7 @@ def render_picture_prompt(
 ) -> str:
     """Render the prompt of a picture; see `Template.picture_prompt`."""
     _needs_target(template, target)
-    variables = _variables(values, target, params)
+    variables = variables_of(values, target, params)
     lines, missing = input_lines(template.inputs, values)
     if missing:
         raise _lacks(missing)
@@ -131,7 +149,7 @@ def render_prompt(
     prefix = _prefix(template, plan, target, params, (extras.channel, fixed))
     blocks: list[str] = []
     if prefix.instructions or prefix.requirements:
-        variables = _variables(values, target, params)
+        variables = variables_of(values, target, params)
         blocks += _texts(prefix.instructions, variables)
         own = _texts(prefix.requirements, variables)
         if own:
@@ -277,7 +295,7 @@ def _build_prefix(
     def divided(parts: Sequence[Part]) -> tuple[list[str], tuple[Part, ...]]:
         constant = [part for part in parts if part.names <= known]
         rest = tuple(part for part in parts if not part.names <= known)
-        return _texts(constant, _variables({}, target, params)), rest
+        return _texts(constant, variables_of({}, target, params)), rest
 
     blocks, instructions = divided(template.instructions)
     required, requirements = divided(template.requirements)
@@ -379,9 +397,19 @@ def _write_example(template: Template, contract: Contract, example: Example) -> 
     )
 
 
-def _context(passages: Sequence[str]) -> str:
-    texts = [f"[{n}] {_guarded(clean_input(text))}" for n, text in enumerate(passages, 1)]
+def _context(passages: Sequence[str | Passage]) -> str:
+    texts = [f"[{n}] {_passage(one)}" for n, one in enumerate(passages, 1)]
     return "Background:\n<context>\n" + "\n".join(texts) + "\n</context>"
+
+
+def _passage(one: str | Passage) -> str:
+    """Write a passage under its place; further lines are set in, so that no text of a document
+    looks like a passage of its own.
+    """
+    if isinstance(one, str):
+        return _guarded(clean_input(one))
+    place = " ".join(clean_input(one.place).split())
+    return _guarded(f"({cut(place, _LONGEST_PLACE)})\n{clean_input(one.text)}")
 
 
 def _glossary(terms: Sequence[tuple[str, str | None]]) -> str:

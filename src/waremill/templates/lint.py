@@ -15,12 +15,19 @@ import orjson
 
 from waremill.rules.glossary import FILE as GLOSSARY
 from waremill.templates.contract import build_contract, json_schema
-from waremill.templates.document import Node, Problem, Problems, did_you_mean, read_document
+from waremill.templates.document import (
+    Node,
+    Problem,
+    Problems,
+    did_you_mean,
+    names_list,
+    read_document,
+)
 from waremill.templates.expressions import TARGET_NAMES, Names
 from waremill.templates.load import find_template, read_template
 from waremill.templates.template import Template
 
-NO_KNOWLEDGE = "knowledge is not available in this version; take `context` out of the template"
+NO_KNOWLEDGE = "there is no knowledge yet; add some with `waremill knowledge add NAME PATH`"
 _COMMENT = re.compile(r"\S[ \t]{2,}#[ \t]")
 _MOST_CHECKED = 200
 
@@ -83,6 +90,7 @@ class _Linter:
             self._names(names, file, line)
         self._inputs()
         self._checks()
+        self._knowledge()
         self._comments()
         self._examples()
         self._outputs()
@@ -101,7 +109,7 @@ class _Linter:
                 line = part.line if part.file == template.file else self._line("requirements")
                 yield part.when.names, template.file, line
         if template.retrieval is not None:
-            yield template.retrieval.query.names, template.file, self._line("context")
+            yield template.retrieval.names, template.file, self._line("context")
 
     def _names(self, names: Names, file: str, line: int) -> None:
         template, known = self.template, self.known
@@ -174,11 +182,16 @@ class _Linter:
                 rest = did_you_mean(name, self.known.checks)
                 rest = rest or f"; there are {', '.join(sorted(self.known.checks))}"
                 self.problems.error(f"unknown check `{name}`{rest}", entry.line)
+
+    def _knowledge(self) -> None:
         retrieval, knowledge = self.template.retrieval, self.known.knowledge
-        if retrieval is not None and knowledge is not None and retrieval.knowledge not in knowledge:
-            near = did_you_mean(retrieval.knowledge, knowledge)
-            message = f"unknown knowledge `{retrieval.knowledge}`{near}"
-            self.problems.error(message if knowledge else NO_KNOWLEDGE, self._line("context"))
+        if retrieval is None or knowledge is None:
+            return
+        for name in retrieval.knowledge:
+            if name not in knowledge:
+                rest = did_you_mean(name, knowledge) or f"; there are {names_list(knowledge)}"
+                message = f"unknown knowledge `{name}`{rest}"
+                self.problems.error(message if knowledge else NO_KNOWLEDGE, self._line("context"))
 
     def _comments(self) -> None:
         """Inside `|` texts a `#` starts no comment: it goes to the model."""

@@ -35,7 +35,8 @@ from waremill.templates.expressions import (
 from waremill.templates.fields import Field
 from waremill.templates.filters import ExpressionError
 from waremill.templates.output import Output, read_output, takes_schema
-from waremill.templates.template import Input, Part, Retrieval, Template
+from waremill.templates.retrieval import Retrieval, read_retrieval
+from waremill.templates.template import Input, Part, Template
 
 SECTIONS = (
     "name", "description", "instruction", "context", "input", "requirements", "examples",
@@ -43,10 +44,22 @@ SECTIONS = (
 )  # fmt: skip
 _FOLDER = "templates/"
 _INCLUDES = "templates/includes/"
+REVIEWS = "reviews"
+"""As the source of examples: accepted results, which whoever loads lays at reviews/NAME.jsonl."""
 _LAYOUT = b"layout 1\0"
 """Part of every version: raised when the same template renders to other prompts."""
 _NAME = re.compile(r"[^\s/\\.][^/\\]*(?:/[^\s/\\.][^/\\]*)*")
 T = TypeVar("T")
+
+
+def reviews_path(name: str) -> str:
+    """Give where the accepted results of a template lie among the files it is loaded from."""
+    return f"{REVIEWS}/{name}.jsonl"
+
+
+def _from_reviews(node: Node | None) -> bool:
+    source = node.get("from") if node is not None else None
+    return source is not None and source.value == REVIEWS
 
 
 def template_names(files: Mapping[str, str]) -> tuple[str, ...]:
@@ -92,7 +105,7 @@ def read_template(
     files: Mapping[str, str], path: str, name: str, problems: Problems
 ) -> Template | None:
     """Read a template, noting problems; None where too little is right to build one."""
-    loader = Loader(files, problems)
+    loader = Loader(files, problems, name)
     document = read_document(loader.fetch(path) or "", problems)
     if document is None:
         return None
@@ -108,6 +121,7 @@ class Loader:
 
     files: Mapping[str, str]
     problems: Problems
+    name: str = ""
     used: dict[str, str] = field(default_factory=dict)
 
     def fetch(self, path: str) -> str | None:
@@ -131,7 +145,7 @@ class Loader:
         requirements = self.parts(document.get("requirements"), "requirements")
         if not instructions and not requirements:
             problems.error("`instruction` is missing: say what is to be written", document.line)
-        retrieval = self.retrieval(document.get("context"))
+        retrieval = read_retrieval(document.get("context"), problems)
         reasoning = typed.choice(
             document.get("reasoning"), "`reasoning`", tuple(RATIONALE_ASKS), problems
         )
@@ -142,7 +156,7 @@ class Loader:
         few_shot = self.examples(document.get("examples"), inputs, fields)
         parts = (*instructions, *requirements)
         reads = [part.names for part in parts]
-        reads += [retrieval.query.names.free] if retrieval else []
+        reads += [retrieval.names.free] if retrieval else []
         return Template(
             name=name,
             version=self.version(),
@@ -164,6 +178,7 @@ class Loader:
             schema_output=output.schema,
             own_fields=output.fields,
             picture=output.picture,
+            from_reviews=_from_reviews(document.get("examples")),
         )
 
     def version(self) -> str:
@@ -326,25 +341,6 @@ class Loader:
         self.problems.error(f"there is nothing to include called `{name}`{rest}", node.line)
         return None
 
-    def retrieval(self, node: Node | None) -> Retrieval | None:
-        """Read `context`."""
-        if node is None:
-            return None
-        problems = self.problems
-        if not isinstance(node.value, dict):
-            problems.error("`context` is `{knowledge: NAME, query: …, top: 3}`", node.line)
-            return None
-        typed.allow(node, ("knowledge", "query", "top"), "setting of `context`", problems)
-        knowledge = typed.text(node.get("knowledge"), "`knowledge`", problems)
-        query = node.get("query")
-        source = typed.text(query, "`query`", problems)
-        if knowledge is None or query is None or source is None:
-            problems.error("`context` needs `knowledge` and `query`", node.line)
-            return None
-        text = self.compiled(source, query, compile_text)
-        top = typed.whole(node.get("top"), "`top`", problems) or 3
-        return None if text is None else Retrieval(knowledge, text, min(top, 50), node.line)
-
     def examples(
         self, node: Node | None, inputs: tuple[Input, ...], fields: Mapping[str, Field]
     ) -> Examples | None:
@@ -366,6 +362,10 @@ class Loader:
         by = typed.choice(node.get("by"), "`by`", ("similarity", "first"), problems)
         top = typed.whole(node.get("top"), "`top`", problems) or 3
         path = typed.text(node.get("from"), "`from`", problems) or ""
+        if _from_reviews(node):
+            path = reviews_path(self.name)
+            if self.fetch(path) is None:  # nothing is accepted yet
+                return None
         every = self._example_file(path, node, names, outputs)
         if not every:
             return None
@@ -446,7 +446,7 @@ def _variables(
         names |= part.text.names.attributes
         names |= part.when.names.attributes if part.when else frozenset()
     if retrieval is not None:
-        names |= retrieval.query.names.attributes
+        names |= retrieval.names.attributes
     if output.schema is not None and output.schema.category is None:
         names.add(output.schema.attribute)
     return frozenset(names)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from waremill.domain import Finding, Message, Target, is_missing
+from waremill.domain import Finding, Message, Passage, Search, Target, is_missing
 from waremill.errors import TemplateError
 from waremill.rules.channel import FieldRule
 from waremill.rules.schema import Schema, schema_for
@@ -27,6 +27,7 @@ from waremill.templates.document import did_you_mean
 from waremill.templates.examples import Examples
 from waremill.templates.expressions import Condition, Text
 from waremill.templates.fields import Field
+from waremill.templates.retrieval import Retrieval
 from waremill.templates.values import write_value
 
 _EMPTY: Mapping[str, Any] = {}
@@ -65,18 +66,6 @@ class Part:
     def names(self) -> frozenset[str]:
         """Every name the text or its condition reads."""
         return self.text.names.free | (self.when.names.free if self.when else frozenset())
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """The `context` section: which knowledge to search, with which query, for how many passages.
-    `line` says where it was written.
-    """
-
-    knowledge: str
-    query: Text
-    top: int
-    line: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +166,7 @@ class Extras:
     """
 
     key: str | None = None
-    context: Sequence[str] = ()
+    context: Sequence[str | Passage] = ()
     examples: Sequence[Mapping[str, Any]] | None = None
     glossary: Sequence[tuple[str, str | None]] = ()
     channel: Mapping[str, FieldRule] = field(default_factory=dict)
@@ -234,6 +223,7 @@ class Template:
     contract of a prompt says which one product has. `variables` are the product attributes it
     reads anywhere (its inputs included); parameters read by their bare name are among them, since
     only the pipeline knows which those are. `uses_target`: it cannot be rendered without a target.
+    `from_reviews`: its examples are results that were accepted.
     """
 
     name: str
@@ -254,6 +244,7 @@ class Template:
     schema_output: SchemaOutput | None = None
     own_fields: tuple[Field, ...] = ()
     picture: PictureOutput | None = None
+    from_reviews: bool = False
     _kept: Kept = field(default_factory=Kept, repr=False, compare=False)
 
     @property
@@ -262,7 +253,7 @@ class Template:
         if self.retrieval is None:
             return None
         one = self.retrieval
-        return {"knowledge": one.knowledge, "query": one.query.source, "top": one.top}
+        return {"knowledge": list(one.knowledge), "query": one.query.source, "top": one.top}
 
     @property
     def examples(self) -> dict[str, Any] | None:
@@ -292,6 +283,17 @@ class Template:
         from waremill.templates.layout import render_query
 
         return render_query(self, values, target, params or _EMPTY)
+
+    def searches(
+        self,
+        values: Mapping[str, Any],
+        target: Target | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> tuple[Search, ...]:
+        """Render the context section to searches for one product, one a knowledge base."""
+        from waremill.templates.layout import render_searches
+
+        return render_searches(self, values, target, params or _EMPTY)
 
     def choose_examples(
         self, values: Mapping[str, Any], target: Target | None = None, key: str | None = None

@@ -16,6 +16,8 @@ from waremill.rules.matching import fold
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _HIDDEN = re.compile("[\ufeff\u200b\u202a-\u202e\u2066-\u2069\ufff9-\uffff]")
 _SEPARATOR = re.compile(r"(\s*[,;，；、]\s*|^\s+|\s+$)")
+PASSAGE = {"id", "place", "text"}
+"""The names of a passage as a field's value."""
 _LINE_ENDS = re.compile("\r\n?|\u2028|\u2029|\x85")
 
 
@@ -54,6 +56,8 @@ def write_value(value: Any) -> str:
         parts = [part for part in map(write_value, value) if part]
         return ("; " if any("," in part for part in parts) else ", ").join(parts)
     if type(value) is dict or (isinstance(value, Mapping) and type(value).__str__ is dict.__str__):
+        if value.keys() == PASSAGE:  # found by a `retrieve` step; its id says nothing to a model
+            return f"({write_value(value['place'])}) {write_value(value['text'])}"
         return "; ".join(f"{name}: {write_value(inner)}" for name, inner in value.items())
     return clean_input(str(value))
 

@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from waremill import __version__
-from waremill.app import Workspace, generating, launching, notifying
+from waremill.app import Workspace, chatting, generating, launching, notifying
 from waremill.web import operations, pages, rest, security
 from waremill.web.rest import problems, reference
 
@@ -70,6 +70,7 @@ def _beside(
             for task in (delivering, rivals):
                 task.cancel()
             await asyncio.gather(delivering, rivals, return_exceptions=True)
+            await chatting.close(workspace)
             await generating.close(workspace)
 
     return lifespan

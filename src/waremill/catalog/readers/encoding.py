@@ -34,6 +34,7 @@ _TRADITIONAL = (
     "品牌名稱價格商編號產規格顏色包裝淨含量毫升克裝男女款新香水精華保濕護膚漢語文字書寫"
 )
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fc]")
+_FULL_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fc\u3001-\u3011\uff01-\uff5e]")
 _HANGUL = re.compile("[\uac00-\ud7a3]")
 _CYRILLIC = re.compile("[а-яё]")
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
@@ -124,6 +125,8 @@ def guess_legacy(sample: bytes) -> str:
     """
     runs = _HIGH_RUN.findall(sample)
     high = sum(map(len, runs))
+    if _is_shift_jis(sample):
+        return "cp932"
     if not high or sum(len(run) for run in runs if len(run) > 1) * 10 < high * 6:
         return "cp1252"
     best, best_score = "cp1252", 0.15
@@ -132,6 +135,30 @@ def guess_legacy(sample: bytes) -> str:
         if score > best_score:
             best, best_score = codec, score
     return best
+
+
+def _is_shift_jis(sample: bytes) -> bool:
+    """Say whether lines are Shift-JIS, whose second bytes are often those of ASCII letters.
+
+    Decoded, they must be mostly kana and common ideographs, with few letters between: the accents
+    of European text would become rare ideographs and half-width kana, and its curly quotation marks
+    stand between many letters.
+    """
+    try:
+        text = sample.decode("cp932")
+    except UnicodeDecodeError as error:
+        if error.start * 50 < len(sample) * 49:
+            return False
+        text = sample[: error.start].decode("cp932")
+    beyond = [character for character in text if character > "\x7f"]
+    letters = sum(character.isascii() and character.isalpha() for character in text)
+    common = sum(bool(_FULL_KANA.match(one)) or _is_common_kanji(one) for one in beyond)
+    return bool(beyond) and common * 5 >= len(beyond) * 4 and len(beyond) * 2 >= letters
+
+
+def _is_common_kanji(character: str) -> bool:
+    """Say whether an ideograph is of JIS X 0208's first level, the 2,965 in daily use."""
+    return b"\x88\x9f" <= character.encode("cp932", "replace") <= b"\x98\x72"
 
 
 def _likeness(sample: bytes, codec: str) -> float:

@@ -2,7 +2,8 @@
 
 A workbook is untrusted input to a native parser; in a child process, running out of memory, a
 crash or an endless loop becomes one sentence. Frames on the pipe are a 4-byte length, one letter
-and JSON: H header, B batch, Z end, E error. A batch is lines of JSON: the rows' numbers and
+and JSON: H header, B batch, Z end, E error, or A answer from a child that is asked again and
+again. A batch is lines of JSON: the rows' numbers and
 versions, then every column, then the rows as they are stored, so that whoever stores them need not
 make objects of them. This module must not know file formats.
 """
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
@@ -34,17 +36,44 @@ from waremill.errors import SourceError, Where
 _PIPE_BYTES = 1 << 20
 
 
-class _Child:
-    """A running child, its frames, and the time left to wait for it."""
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said of a child that took too long, needed too much memory, or died otherwise."""
 
-    def __init__(self, module: str, request: dict[str, Any], limits: Limits) -> None:
+    slow: str = "reading took longer than {seconds:g} seconds: split the file or save it as CSV"
+    large: str = (
+        "reading needs more than {memory} MB of memory: delete cells far outside the table, split "
+        "the file or save it as CSV"
+    )
+    damaged: str = (
+        "the file is damaged and cannot be read: open it in a spreadsheet program and save it anew"
+    )
+
+
+class Child:
+    """A running child, its frames, and the time left to wait for it.
+
+    One that is `asked` gets its requests one after the other over a pipe, and answers each with one
+    frame; the others are started for one file.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        request: dict[str, Any],
+        limits: Limits,
+        *,
+        words: Words | None = None,
+        asked: bool = False,
+    ) -> None:
         self._where = Where(file=str(request["path"]))
         self._limits = limits
+        self._words = words or Words()
         self._left = limits.seconds
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, orjson.dumps(request).decode()],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if asked else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             # Ctrl-C is the parent's to handle; closing the reader ends the child.
@@ -53,6 +82,21 @@ class _Child:
         assert self._process.stdout is not None
         self._pipe = self._process.stdout
         _widen(self._pipe.fileno())
+
+    def ask(self, request: dict[str, Any], name: str) -> Any:
+        """Send a request about the file people know by a name, and give its answer.
+
+        Raises SourceError where the child failed or took too long; it is to be closed then, unless
+        it said itself what was wrong.
+        """
+        self._where, self._left = Where(file=name), self._limits.seconds
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(orjson.dumps(request) + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise self._death() from None
+        return self.frame()[1]
 
     def frame(self) -> tuple[str, Any]:
         """Give the next frame, a batch undecoded; raise SourceError where the child failed or took
@@ -77,11 +121,7 @@ class _Child:
             ready, _, _ = select.select([descriptor], [], [], max(0.0, self._left))
             self._left -= time.monotonic() - begun
             if not ready:
-                raise SourceError(
-                    f"reading took longer than {self._limits.seconds:g} seconds: split the file or "
-                    "save it as CSV",
-                    self._where,
-                )
+                raise self._said(self._words.slow)
             # Unbuffered, so that `select` sees all that is left in the pipe.
             count = os.readv(descriptor, [view])
             if not count:
@@ -94,27 +134,23 @@ class _Child:
         self._errors.seek(0)
         said = self._errors.read(100_000).decode("utf-8", "replace")
         if code == -signal.SIGXCPU:
-            return SourceError(
-                f"reading took longer than {self._limits.seconds:g} seconds: split the file or "
-                "save it as CSV",
-                self._where,
-            )
+            return self._said(self._words.slow)
         if "memory" in said.lower() or code == -signal.SIGKILL:
-            return SourceError(
-                f"reading needs more than {self._limits.memory >> 20} MB of memory: delete cells "
-                "far outside the table, split the file or save it as CSV",
-                self._where,
-            )
-        return SourceError(
-            "the file is damaged and cannot be read: open it in a spreadsheet program and save it "
-            "anew",
-            self._where,
-        )
+            return self._said(self._words.large)
+        return self._said(self._words.damaged)
+
+    def _said(self, sentence: str) -> SourceError:
+        limits = self._limits
+        said = sentence.format(seconds=limits.seconds, memory=limits.memory >> 20)
+        return SourceError(said, self._where)
 
     def close(self) -> None:
         """End the child and free what it held."""
         with contextlib.suppress(OSError):
             self._process.kill()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
         self._pipe.close()
         self._process.wait()
         self._errors.close()
@@ -148,7 +184,7 @@ def read_in_child(
         "seconds": limits.seconds,
         "columns": limits.columns,
     }
-    child = _Child(module, request, limits)
+    child = Child(module, request, limits)
     try:
         _, header = child.frame()
     except BaseException:
@@ -170,7 +206,7 @@ def read_in_child(
 
 
 def _batches(
-    child: _Child,
+    child: Child,
     columns: tuple[str, ...],
     notes: list[str],
     problems: Problems,
@@ -245,6 +281,32 @@ def serve(read: Callable[[dict[str, Any]], tuple[Table, str | None, list[str]]])
     os._exit(0)
 
 
+def answer(read: Callable[[dict[str, Any]], Any]) -> None:
+    """Run the side of a child that is asked: answer each line of stdin until there are no more.
+
+    `read` gives an answer as JSON, or raises SourceError. The memory limit is the first argument's,
+    the seconds are each request's own.
+    """
+    import resource
+
+    _limit_self(int(orjson.loads(sys.argv[1])["memory"]), 0)
+    out = sys.stdout.buffer
+    for line in sys.stdin.buffer:
+        request = orjson.loads(line)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        spent = used.ru_utime + used.ru_stime + float(request["seconds"])
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_CPU, (int(spent) + 1, resource.RLIM_INFINITY))
+        try:
+            _send(out, "A", read(request))
+        except SourceError as error:
+            where = error.where or Where()
+            _send(out, "E", {"message": error.message, "sheet": where.sheet, "row": where.row})
+        except MemoryError:
+            sys.stderr.write("out of memory\n")
+            sys.exit(1)
+
+
 def _send_table(out: BinaryIO, table: Table, sheet: str | None, notes: list[str]) -> None:
     header = {
         "columns": table.names,
@@ -290,10 +352,15 @@ def _send_lines(out: BinaryIO, kind: str, lines: list[bytes]) -> None:
 
 
 def _limit_self(memory: int, seconds: float) -> None:
-    """Bound this process; macOS accepts no address-space limit, where time and sizes must do."""
+    """Bound this process, its time too unless `seconds` is 0.
+
+    macOS accepts no address-space limit, where time and sizes must do.
+    """
     import resource
 
-    limits = [(resource.RLIMIT_CPU, int(seconds) + 1), (resource.RLIMIT_CORE, 0)]
+    limits = [(resource.RLIMIT_CORE, 0)]
+    if seconds:
+        limits.append((resource.RLIMIT_CPU, int(seconds) + 1))
     if sys.platform == "linux":
         limits.append((resource.RLIMIT_AS, memory))
     for kind, value in limits:

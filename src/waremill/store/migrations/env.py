@@ -2,7 +2,11 @@
 
 from alembic import context
 
-from waremill.store import tables_people  # noqa: F401 - its tables belong to the metadata
+from waremill.store import (  # noqa: F401 - their tables belong to the metadata
+    tables_chat,
+    tables_knowledge,
+    tables_people,
+)
 from waremill.store.tables import metadata
 
 context.configure(

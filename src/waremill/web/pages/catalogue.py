@@ -28,7 +28,12 @@ FACET_VALUES = 8
 
 @console("/catalogue", "nav.catalogue")
 async def catalogue_page(
-    view: View, catalog: str = "", where: str = "", key: str = "", tab: str = "products"
+    view: View,
+    catalog: str = "",
+    where: str = "",
+    key: str = "",
+    tab: str = "products",
+    search: str = "",
 ) -> None:
     """Draw a catalogue, or the place to drop a first file into."""
     load_pictures()
@@ -60,7 +65,7 @@ async def catalogue_page(
         ui.label(view.t("catalogue.empty")).classes("wm-empty")
         return
     page = _CataloguePage(view, chosen.name, chosen.columns, chosen.key_column or "_key")
-    page.draw(where, place, tab)
+    page.draw(where, search, place, tab)
     await page.load()
     if key:
         await page.drawer.open(key)
@@ -80,13 +85,18 @@ class _CataloguePage:
 
     # What is drawn once.
 
-    def draw(self, where: str, head: ui.element, tab: str) -> None:
+    def draw(self, where: str, search: str, head: ui.element, tab: str) -> None:
         """Draw the selection bar, the facets, the grid and the tab of completeness."""
         view, t = self.view, self.view.t
         self.clicked.read(where)
         with head:
             self.new_run = tables.link(t("catalogue.new_run"), "/new", "wm-do")
         with ui.element("div").classes("wm-bar"):
+            self.search = ui.input(t("catalogue.search"), value=search).style("width: 220px")
+            self.search.props("clearable autocomplete=off maxlength=2000")
+            self.search.props["placeholder"] = t("catalogue.search_example")
+            self.search.on("keydown.enter", self._typed)
+            self.search.on("clear", self._typed)
             self.where = ui.input(t("catalogue.where"), value=where).classes("wm-grow wm-mono")
             self.where.props("clearable data-filter spellcheck=false autocomplete=off")
             self.where.props["placeholder"] = t("catalogue.where_example")
@@ -161,9 +171,15 @@ class _CataloguePage:
         self._link()
         try:
             browse = Browse(await self.view.workspace())
-            page = await browse.products(
-                self.catalog, where or None, self._order_by(), cursor=self.pager.cursor, size=SIZE
-            )
+            if text := self._searched():
+                page = await browse.fitting(
+                    self.catalog, text, where or None, cursor=self.pager.cursor, size=SIZE
+                )
+            else:
+                page = await browse.products(
+                    self.catalog, where or None, self._order_by(), cursor=self.pager.cursor,
+                    size=SIZE,
+                )  # fmt: skip
         except UserError as error:
             self.view.problem(error, self.problem)
             return False
@@ -174,6 +190,9 @@ class _CataloguePage:
         self.grid.show(page.rows)
         return True
 
+    def _searched(self) -> str:
+        return (self.search.value or "").strip()
+
     def _order_by(self) -> str | None:
         if self.order is None:
             return None
@@ -181,6 +200,9 @@ class _CataloguePage:
         return name_of(column) + (" DESC" if down else "")
 
     async def _number(self, asked: int) -> None:
+        if self._searched():
+            self.count.set_text(self.view.t("catalogue.best"))
+            return
         browse = Browse(await self.view.workspace())
         found = 0
         async for found in browse.counting(self.catalog, self.clicked.where or None):
@@ -282,6 +304,8 @@ class _CataloguePage:
         asked = {"catalog": self.catalog}
         if self.clicked.where:
             asked["where"] = self.clicked.where
+        if text := self._searched():
+            asked["search"] = text
         query = urlencode(asked)
         self.new_run.props["href"] = f"/new?{query}"
         self.new_run.update()

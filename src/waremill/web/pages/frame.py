@@ -20,6 +20,7 @@ NAVIGATION = (
     ("c", "/catalogue", "nav.catalogue"),
     ("t", "/templates", "nav.templates"),
     ("n", "/new", "nav.new"),
+    ("k", "/chat", "nav.chat"),
     ("r", "/runs", "nav.runs"),
     ("h", "/history", "nav.history"),
     ("s", "/spend", "nav.spend"),

@@ -29,6 +29,7 @@ async def new_run_page(
     view: View,
     catalog: str = "",
     where: str = "",
+    search: str = "",
     pipeline: str = "",
     trial: str = "",
     step: str = "",
@@ -38,7 +39,7 @@ async def new_run_page(
     load_pictures()
     workspace = await view.workspace()
     workspace.actor.need_somewhere("reviewer" if trial else "operator", view.t("nav.new"))
-    order = NewRun(catalog=catalog or None, where=where, pipeline=pipeline)
+    order = NewRun(catalog=catalog or None, where=where, search=search, pipeline=pipeline)
     if trial:
         run = await workspace.find_run(trial)
         if run.kind != "trial":
@@ -196,7 +197,8 @@ class _NewRunPage:
         if step == "what":
             if order.source == "sheet":
                 return order.upload.name if order.upload else (order.path or "").rpartition("/")[2]
-            return " · ".join(one for one in (order.catalog or "", order.where) if one)[:80]
+            chosen = (order.catalog or "", order.search, order.where)
+            return " · ".join(one for one in chosen if one)[:80]
         if step == "how":
             return " · ".join(one for one in (order.pipeline, ", ".join(order.targets)) if one)[:80]
         if step == "estimate" and order.estimate is not None:
@@ -263,7 +265,8 @@ class RunStep:
         if order.source == "sheet":
             what = order.upload.name if order.upload else (order.path or "").rpartition("/")[2]
         else:
-            what = f"{order.catalog}: {order.where}" if order.where else f"{order.catalog}"
+            how = " · ".join(one for one in (order.search, order.where) if one)
+            what = f"{order.catalog}: {how}" if how else f"{order.catalog}"
         if order.estimate is not None:
             what += f" ({view.t('new.count', count=order.estimate.products)})"
         return what

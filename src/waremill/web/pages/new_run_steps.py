@@ -16,6 +16,7 @@ from waremill.app import Estimate
 from waremill.app.browsing import Browse
 from waremill.app.editing import Editor
 from waremill.app.linting import name_of
+from waremill.app.product_search import FOUND
 from waremill.app.uploading import LARGEST, Upload, Uploads
 from waremill.errors import UserError, WaremillError
 from waremill.web.pages import tables
@@ -92,6 +93,8 @@ class ProductsStep:
                 placeholder=view.t("new.limit_hint"),
             ).style("width: 120px")  # fmt: skip
             limit.on_value_change(lambda event: self._limit(event.value))
+        search = ui.input(view.t("new.search"), value=order.search).props("maxlength=2000")
+        search.on_value_change(lambda event: self._edit("search", event.value))
         self._where = ui.input(view.t("new.where"), value=order.where).classes("wm-code")
         self._where.props("data-filter")
         self._order_by = ui.input(view.t("new.order"), value=order.order_by).classes("wm-code")
@@ -113,7 +116,7 @@ class ProductsStep:
 
     async def _catalog(self, name: str) -> None:
         self.order.catalog = name
-        self.order.where = self.order.order_by = ""
+        self.order.where = self.order.order_by = self.order.search = ""
         await self._draw_source()
         self._changed()
 
@@ -140,7 +143,8 @@ class ProductsStep:
         """Count the selection beside, showing how many there are so far."""
         self.leave()
         order = self.order
-        query = {"catalog": order.catalog or "", "where": order.where.strip()}
+        query = {"catalog": order.catalog or "", "where": order.where.strip(),
+                 "search": order.search.strip()}  # fmt: skip
         self._look.props["href"] = f"/catalogue?{urlencode(query)}"
         self._look.update()
         self._counting = self.view.beside(self._count_up())
@@ -162,8 +166,9 @@ class ProductsStep:
         if self._count.is_deleted:
             return
         self._problem.clear()
-        if order.limit is not None:
-            total = min(total, order.limit)
+        limit = order.limit or (FOUND if order.search.strip() else None)
+        if limit is not None:
+            total = min(total, limit)
         self._count.set_text(view.t("new.count", count=total))
 
     # A sheet.

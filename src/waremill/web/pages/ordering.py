@@ -23,6 +23,7 @@ class NewRun:
     source: Literal["catalog", "sheet"] = "catalog"
     catalog: str | None = None
     where: str = ""
+    search: str = ""
     order_by: str = ""
     limit: int | None = None
     upload: Upload | None = None
@@ -63,7 +64,7 @@ class NewRun:
         else:
             options |= {
                 "catalog": self.catalog, "where": self.where.strip() or None,
-                "order_by": self.order_by.strip() or None,
+                "order_by": self.order_by.strip() or None, "search": self.search.strip() or None,
             }  # fmt: skip
         return options
 
@@ -102,6 +103,7 @@ class NewRun:
         self.limit = plan.get("limit")
         self.catalog = plan.get("catalog")
         self.where = plan.get("where") or ""
+        self.search = plan.get("search") or ""
         self.order_by = plan.get("order_by") or ""
         self.seed = plan.get("seed") or 0
         if plan.get("source"):

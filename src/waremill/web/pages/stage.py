@@ -91,6 +91,7 @@ def _bar(view: View, scene: Scene, address: Address) -> None:
             button.props["aria-pressed"] = "false"
             with button:
                 plain("kbd", "h").props("aria-hidden=true")
+            _strength(view)
         plain("span", "", "wm-gap")
         with ui.element("span").classes("px-zoom").props("role=group") as group:
             group.props["aria-label"] = t("pictures.zoom")
@@ -105,6 +106,15 @@ def _bar(view: View, scene: Scene, address: Address) -> None:
         link.props["aria-label"] = link.props["title"] = t("pictures.save")
         link.props["href"] = f"{address(scene.shot.pictures[0], None)}?download=true"
         link.props["download"] = True
+
+
+def _strength(view: View) -> None:
+    """Draw what says how strongly the heat-map covers the picture; seen while that is shown."""
+    slider = ui.element("input").classes("px-strength")
+    slider.props["type"] = "range"
+    for name, value in (("min", "10"), ("max", "100"), ("step", "5"), ("value", "100")):
+        slider.props[name] = value
+    slider.props["aria-label"] = slider.props["title"] = view.t("pictures.heat_strength")
 
 
 def _button(text: str, name: str, value: str) -> Element:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from nicegui import ui
 
+from waremill.app import chatting
 from waremill.app.editing import Editor, Lint, WorkspaceFile
 from waremill.app.workfiles import KINDS
 from waremill.web.pages import dialogs, tables
@@ -41,8 +42,11 @@ checks: [language, grounded-numbers, no-placeholders, no-markup, no-urls]
 
 
 @console("/templates", "nav.templates")
-async def templates_page(view: View, file: str = "") -> None:
-    """Draw the editor of a file; without one, of the first template."""
+async def templates_page(view: View, file: str = "", draft: str = "") -> None:
+    """Draw the editor of a file; without one, of the first template.
+
+    `draft` names a template that was drafted in a chat: its text stands in the editor, unsaved.
+    """
     load_style()
     workspace = await view.workspace()
     editor = Editor(workspace)
@@ -60,6 +64,8 @@ async def templates_page(view: View, file: str = "") -> None:
     text = opened.text
     if opened.state == "new" and opened.kind == "template":
         text = _BEGINNING.format(name=path.rpartition("/")[2].rpartition(".")[0])
+    if draft:
+        text = await chatting.drafted_template(workspace, draft)
     page = _TemplatesPage(Desk(view, opened, text), files)
     with head:
         page.draw_head()

@@ -11,9 +11,11 @@ from starlette.routing import Match
 
 from waremill.web.rest import (
     catalogue,
+    chat,
     checking,
     files,
     idempotency,
+    knowledge,
     owners,
     people,
     pictures,
@@ -30,6 +32,7 @@ from waremill.web.rest import (
 ROUTERS = (
     catalogue.router,
     sources.router,
+    knowledge.router,
     files.router,
     checking.templates,
     files.models,
@@ -40,6 +43,7 @@ ROUTERS = (
     runs.trials,
     reviews.router,
     pictures.router,
+    chat.router,
     records.changes,
     records.router,
     webhooks.router,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Header, Path, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Header, Path, Query, Request, Response, UploadFile
 from pydantic import Field
 
 from waremill.app import Imported
@@ -15,7 +16,7 @@ from waremill.app.browsing import Browse, ImportPreview, SavedSelection
 from waremill.app.importing import Problem
 from waremill.app.paging import Page
 from waremill.app.uploading import Uploads
-from waremill.errors import NotFound
+from waremill.errors import ConfigError, NotFound
 from waremill.web.rest.acting import Acting
 from waremill.web.rest.problems import Answered
 from waremill.web.rest.shapes import (
@@ -27,6 +28,7 @@ from waremill.web.rest.shapes import (
     Listing,
     Name,
     ProductKey,
+    SearchText,
     Shown,
     Size,
     Sql,
@@ -54,6 +56,29 @@ _Targets = Annotated[
 ]
 _Selection = Annotated[str, Path(min_length=1, max_length=100, description="Its name.")]
 _UploadId = Annotated[str, Path(max_length=64, description="An upload's id.")]
+
+
+def _asked(
+    where: _Where = None,
+    search: Annotated[
+        SearchText | None,
+        Query(description="Those that fit this best, best first; the first 1,000 are paged."),
+    ] = None,
+    order_by: Annotated[Sql | None, Query(description="Such as `price DESC`.")] = None,
+) -> _Asked:
+    return _Asked(where, search, order_by)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which products, in which order."""
+
+    where: str | None
+    search: str | None
+    order_by: str | None
+
+
+_AskedFor = Annotated[_Asked, Depends(_asked)]
 
 
 class CatalogShown(Shown):
@@ -214,17 +239,24 @@ async def list_catalogs(workspace: Acting) -> list[CatalogShown]:
 async def list_products(
     workspace: Acting,
     catalog: CatalogName,
-    where: _Where = None,
-    order_by: Annotated[Sql | None, Query(description="Such as `price DESC`.")] = None,
+    asked: _AskedFor,
     target: _Targets = None,
     cursor: Cursor = None,
     size: Size = 50,
 ) -> Any:
     """Page through the products a selection picks. A page may be short and have a next one."""
     browse, targets = Browse(workspace), target or ()
-    page = await browse.products(
-        catalog, where, order_by, targets=targets, cursor=cursor, size=size
-    )
+    where = asked.where
+    if asked.search is not None and asked.order_by is not None:
+        raise ConfigError("a search has an order of its own: leave order_by out")
+    if asked.search is not None:
+        page = await browse.fitting(
+            catalog, asked.search, where, targets=targets, cursor=cursor, size=size
+        )
+    else:
+        page = await browse.products(
+            catalog, where, asked.order_by, targets=targets, cursor=cursor, size=size
+        )
     return Page(await browse.with_slots(page.rows, targets), page.next)
 
 

@@ -13,6 +13,7 @@ from waremill.app.editing import MOST_COMPARED, Editor, Played, Side, Using
 from waremill.web.rest.acting import Acting
 from waremill.web.rest.shapes import FindingShown, Given, Name, Shown, TargetText
 from waremill.web.rest.streaming import Say, may_stream, stream, wants_stream
+from waremill.web.rest.tasks import GivenPassage
 
 router = APIRouter(prefix="/v1", tags=["playground"])
 
@@ -77,6 +78,9 @@ class PlayedShown(Shown):
     seconds: float
     replayed: bool
     error: str | None
+    passages: list[GivenPassage] = Field(
+        default_factory=list, description="What was given to the model of the shop's knowledge."
+    )
 
 
 class ComparisonShown(Shown):

@@ -34,6 +34,7 @@ TAGS = [
     {"name": "runs", "description": "Estimates and runs: begin, follow, steer, take the result."},
     {"name": "trials", "description": "What a sample shows; marks on it."},
     {"name": "generate", "description": "One product now."},
+    {"name": "chat", "description": "Talking about the catalogue and the shop's documents."},
     {"name": "reviews", "description": "Verdicts on items, one by one, many at once, by sample."},
     {"name": "pictures", "description": "Pictures of items and products; operations on one."},
     {"name": "history", "description": "Every change of a value; taking changes back."},
@@ -60,7 +61,7 @@ _REASONS = {
 _ALWAYS = (400, 401, 403, 422, 500, 503)
 _MODELS = (
     "/v1/generate", "/v1/models/check", "/v1/estimates", "/v1/trials", "/v1/runs", "/v1/plays",
-    "/v1/comparisons",
+    "/v1/comparisons", "/v1/chat",
 )  # fmt: skip
 _KEY_PARAMETER = {
     "name": "Idempotency-Key",

@@ -57,6 +57,7 @@ class FindingShown(Shown):
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_PLAIN)]
 Sql = Annotated[str, Field(max_length=20_000, pattern=r"^[^\x00]*$")]
+SearchText = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
 TargetText = Annotated[
     str, Field(max_length=100, pattern=_PLAIN, description="As de-DE@amazon.", examples=["en-US"])
 ]

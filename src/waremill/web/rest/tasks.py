@@ -19,6 +19,7 @@ from waremill.web.rest.shapes import (
     Given,
     Name,
     NamedTeam,
+    SearchText,
     Shown,
     Sql,
     TargetText,
@@ -42,6 +43,9 @@ class TaskGiven(Given):
 
     pipeline: _Pipeline
     where: Sql | None = Field(None, description="Which products: SQL over attributes.")
+    search: SearchText | None = Field(
+        None, description="Those that fit this best, as many as `limit` (default: 100)."
+    )
     order_by: Sql | None = Field(None, description="The products' order.")
     limit: Annotated[int, Field(ge=1, lt=2**31)] | None = Field(
         None, description="At most so many."
@@ -139,6 +143,9 @@ class StatusShown(Shown):
     input_tokens: int
     cached_tokens: int
     output_tokens: int
+    linked: int = Field(description="Items that took over what an equal one of before has.")
+    asked: int = Field(description="Items a model was asked anew for.")
+    knowledge: dict[str, str] = Field(description="The version of each knowledge base searched.")
 
 
 class GenerateGiven(Given):
@@ -154,6 +161,17 @@ class GenerateGiven(Given):
     team: NamedTeam = None
 
 
+class GivenPassage(Shown):
+    """A passage of the shop's knowledge; `place` says where it stands, for people."""
+
+    id: str
+    document: str
+    place: str
+    text: str
+    page: int | None
+    score: float
+
+
 class GeneratedShown(Shown):
     """What was made. `cost` was paid now, `list_cost` is the price of it unanswered."""
 
@@ -166,6 +184,12 @@ class GeneratedShown(Shown):
     target: str | None
     answers: list[str] = Field(description="The answers used, by hash.")
     replayed: int = Field(description="How many of them were there already.")
+    passages: list[GivenPassage] = Field(
+        default_factory=list, description="What was given to the model of the shop's knowledge."
+    )
+    notes: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="How it was made, by step: passages, verdicts, votes."
+    )
 
 
 @router.post("/estimates")
@@ -232,7 +256,8 @@ def options_of(workspace: Workspace, given: TaskGiven) -> TaskOptions:
     """Give the options of a task; an upload becomes its file, no other path comes in."""
     source = None if given.upload is None else Uploads(workspace).find(given.upload).path
     return TaskOptions(
-        where=given.where, order_by=given.order_by, limit=given.limit, catalog=given.catalog,
+        where=given.where, search=given.search, order_by=given.order_by, limit=given.limit,
+        catalog=given.catalog,
         source=None if source is None else str(source), key=given.key, sheet=given.sheet,
         targets=given.targets, params=given.params, model=given.model,
     )  # fmt: skip

@@ -9,7 +9,7 @@
   const typing = (node) =>
     node instanceof HTMLElement &&
     (node.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName)) &&
-    !/^(checkbox|radio|button|submit)$/.test(node.type || "");
+    !/^(checkbox|radio|range|button|submit)$/.test(node.type || "");
   const busy = () => document.querySelector(".q-dialog, dialog[open]") !== null;
 
   const help = () => {

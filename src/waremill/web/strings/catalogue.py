@@ -12,6 +12,9 @@ STRINGS: dict[str, tuple[str, str]] = {
         "还没有商品库。请导入表格开始：支持 Excel、CSV、JSON Lines 和 Parquet。",
     ),
     "catalogue.new_run": ("New run with this selection", "用此圈选新建任务"),
+    "catalogue.search": ("Search", "语义搜索"),
+    "catalogue.search_example": ("a fresh scent for summer", "适合夏天的清新香水"),
+    "catalogue.best": ("best matches first", "按相关度排序"),
     "catalogue.where": ("Selection (WHERE)", "圈选条件（WHERE）"),
     "catalogue.where_example": (
         "category = 'Fragrance' AND price > 30",

@@ -56,6 +56,8 @@ STRINGS: dict[str, tuple[str, str]] = {
     "rule.forbidden": ("forbidden", "禁用词"),
     "rule.glossary": ("glossary", "术语表"),
     "rule.grounded-names": ("grounded-names", "名称无依据"),
+    "rule.grounded": ("grounded", "语句无依据"),
+    "rule.agreement": ("agreement", "多次回复不一致"),
     "rule.grounded-numbers": ("grounded-numbers", "数字无依据"),
     "rule.language": ("language", "语言"),
     "rule.near-duplicates": ("near-duplicates", "文案雷同"),

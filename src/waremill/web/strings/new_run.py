@@ -20,6 +20,10 @@ STRINGS: dict[str, tuple[str, str]] = {
     "new.catalog": ("Catalogue", "商品库"),
     "new.saved": ("Saved selection", "已存圈选"),
     "new.no_saved": ("none", "无"),
+    "new.search": (
+        "Search (empty: no search; else the best 100, or as many as the limit)",
+        "语义搜索（留空表示不搜索；否则取最相关的 100 个，或按上限取）",
+    ),
     "new.where": ("WHERE (empty: all products)", "WHERE 条件（留空表示全部商品）"),
     "new.order": ("ORDER BY (optional)", "ORDER BY（选填）"),
     "new.limit": ("At most", "最多"),

@@ -70,6 +70,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "outcome.complete": ("complete", "完整"),
     "outcome.truncated": ("cut off", "被截断"),
     "outcome.refused": ("refused", "被拒绝"),
+    "outcome.calls": ("calls tools", "调用工具"),
     "outcome.rate limited": ("rate limited", "限流"),
     "outcome.rate_limited": ("rate limited", "限流"),
     "outcome.unavailable": ("unavailable", "不可用"),

@@ -1,0 +1,138 @@
+"""What is named to be added: files, folders, uploads and addresses, one document after the other.
+
+A folder's `_metadata.yaml` holds for the documents in it and in the folders below. Nothing is
+parsed here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from waremill.app.knowing.fetching import clean_address
+from waremill.errors import SourceError, Where
+from waremill.knowledge.loading import LARGEST, readable_suffixes
+from waremill.knowledge.loading.markdown import plain_value
+
+METADATA_FILE = "_metadata.yaml"
+UPLOADED = "upload"
+"""Where documents come from that were sent to a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A document to add: its name, where it comes from, its file or address.
+
+    `origin` is the folder, file or address that was named; `metadata` what is said of it there.
+    """
+
+    name: str
+    origin: str
+    path: Path | None = None
+    address: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+def is_address(text: str) -> bool:
+    """Say whether a source is a web address rather than a path."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+def find_files(paths: Sequence[str]) -> list[Found]:
+    """Give the documents that files, folders and addresses stand for, in order.
+
+    A folder gives the files below it with a readable ending, by name; hidden ones are left out.
+    Raises SourceError for what is not there, and for two documents of one name.
+    """
+    found: list[Found] = []
+    for text in paths:
+        if is_address(text):
+            address = clean_address(text)
+            found.append(Found(address, address, address=address))
+            continue
+        path = Path(text).expanduser()
+        if path.is_dir():
+            inside = list(_in_folder(path.resolve(), text))
+            if not inside:
+                listed = " ".join(readable_suffixes())
+                raise SourceError(f"the folder holds no document ({listed})", Where(file=text))
+            found += inside
+        elif path.is_file():
+            place = path.resolve()
+            told = _folder_metadata(place.parent, place.parent, {})
+            found.append(Found(path.name, str(place), place, metadata=told))
+        else:
+            raise SourceError("there is no such file or folder", Where(file=text))
+    refuse_twice(found)
+    return found
+
+
+def read_file(found: Found) -> bytes:
+    """Read a document's file; raise SourceError where it is too large or cannot be opened."""
+    assert found.path is not None
+    where = Where(file=found.name)
+    try:
+        size = found.path.stat().st_size
+        if size > LARGEST:
+            raise SourceError(
+                f"the file is {size >> 20} MB, larger than the {LARGEST >> 20} MB allowed:"
+                " split it",
+                where,
+            )
+        return found.path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise SourceError(f"the file cannot be opened: {reason}", where) from error
+
+
+def _in_folder(root: Path, shown: str) -> Iterator[Found]:
+    suffixes = readable_suffixes()
+    told: dict[Path, Mapping[str, Any]] = {}
+    for place, folders, names in os.walk(root):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        folder = Path(place)
+        above = told.get(folder.parent, {}) if folder != root else {}
+        told[folder] = _folder_metadata(folder, root, above)
+        for name in sorted(names):
+            path = folder / name
+            plain = not name.startswith((".", "~$", "_metadata."))
+            if plain and path.suffix.lower() in suffixes and path.is_file():
+                relative = path.relative_to(root).as_posix()
+                yield Found(relative, str(root), path, metadata=told[folder])
+
+
+def _folder_metadata(folder: Path, root: Path, above: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read a folder's `_metadata.yaml` over what holds above it."""
+    path = folder / METADATA_FILE
+    if not path.is_file():
+        return above
+    import yaml
+
+    shown = str(path.relative_to(root.parent))
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = None if mark is None else mark.line + 1
+        raise SourceError("the file is no YAML: write NAME: VALUE lines",
+                          Where(file=shown, line=line)) from None  # fmt: skip
+    if values is None:
+        return above
+    if not isinstance(values, dict):
+        raise SourceError("the file must hold NAME: VALUE lines", Where(file=shown))
+    return {**above, **{str(key): plain_value(one) for key, one in values.items()}}
+
+
+def refuse_twice(found: Sequence[Found]) -> None:
+    """Raise SourceError where two documents that come together have one name."""
+    seen: dict[str, Found] = {}
+    for one in found:
+        other = seen.setdefault(one.name, one)
+        if other is not one and other.path != one.path:
+            raise SourceError(
+                f"two documents would be called “{one.name}”: add the folder that holds both",
+                Where(file=one.name),
+            )
