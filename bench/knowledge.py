@@ -1,9 +1,10 @@
 """Measure knowledge: how often the right passage is found, and how fast.
 
-    python -m bench.knowledge [--no-quality] [--no-speed] [--passages 100000]
+    python -m bench.knowledge [--no-quality] [--no-speed] [--passages 100000] [--all-embedders]
 
-Found: over real questions, plain BM25 beside words alone, each local embedder alone and the hybrid
-search as it is used. Fast: embedding, indexing and searching, in a process of its own.
+Found: over real questions, plain BM25 beside words alone, the embedder alone and the hybrid search
+as it is used; with `--all-embedders` each local one, which takes half an hour. Fast: embedding,
+indexing and searching, in a process of its own.
 """
 
 from __future__ import annotations
@@ -99,10 +100,10 @@ async def built(chosen: QuestionSet, embedder: Embedder) -> Index:
     return index
 
 
-async def quality() -> tuple[list[Sequence[str]], dict[str, Any]]:
+async def quality(names: Sequence[str]) -> tuple[list[Sequence[str]], dict[str, Any]]:
     """Score every way of searching over every set."""
     shutil.rmtree(FOLDER, ignore_errors=True)
-    embedders = {name: open_local(name) for name in local_names()}
+    embedders = {name: open_local(name) for name in names}
     numbers: dict[str, Any] = {}
     for chosen in question_sets():
         each = numbers[chosen.name] = {}
@@ -272,7 +273,9 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=100_000)
     parser.add_argument("--child", choices=("rates", "large"), help=argparse.SUPPRESS)
     parser.add_argument("--embedder", default=DEFAULT)
+    parser.add_argument("--all-embedders", action="store_true")
     options = parser.parse_args()
+    names = local_names() if options.all_embedders else (options.embedder,)
     FOLDER.mkdir(parents=True, exist_ok=True)
     if options.child:
         work = embedding_rates(options.embedder) if options.child == "rates" else large(
@@ -282,11 +285,11 @@ def main() -> None:
         return
     numbers: dict[str, Any] = {"machine": machine()}
     if not options.no_quality:
-        rows, numbers["quality"] = asyncio.run(quality())
+        rows, numbers["quality"] = asyncio.run(quality(names))
         print("hit@5 (mrr@10)")
         show_table(rows)
     if not options.no_speed:
-        for name in local_names():
+        for name in names:
             numbers[f"rates {name}"] = _child("rates", name, options.passages)
             print(name, numbers[f"rates {name}"], flush=True)
         numbers["large"] = _child("large", options.embedder, options.passages)

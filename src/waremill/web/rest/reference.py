@@ -37,6 +37,7 @@ TAGS = [
     {"name": "chat", "description": "Talking about the catalogue and the shop's documents."},
     {"name": "reviews", "description": "Verdicts on items, one by one, many at once, by sample."},
     {"name": "pictures", "description": "Pictures of items and products; operations on one."},
+    {"name": "knowledge", "description": "Documents that steps, tools and chats search."},
     {"name": "history", "description": "Every change of a value; taking changes back."},
     {"name": "spend", "description": "What was paid."},
     {"name": "webhooks", "description": "Whom we tell when a run ends or an item is accepted."},
