@@ -104,7 +104,7 @@ def test_tiles_load_what_is_in_sight_and_are_chosen_by_key_and_mouse(
     expect(page.get_by_text("asset:")).to_have_count(0)
     page.keyboard.press("t")
     expect(tiles.first).to_be_visible()
-    key = tiles.nth(20).locator("b").inner_text()
+    key = tiles.nth(20).locator("b").text_content()
     tiles.nth(20).focus()
     page.keyboard.press("Space")
     expect(button).to_have_text("Accept chosen (1)")
