@@ -18,14 +18,14 @@ from waremill.app import Workspace, chatting
 from waremill.app.acting import Actor
 from waremill.app.browsing import Browse
 from waremill.chat.events import (
-    Called,
+    CallEnded,
+    CallStarted,
     Cited,
     Drafted,
     Event,
     Noted,
     PermissionAsked,
-    Resulted,
-    Text,
+    TextPiece,
 )
 from waremill.errors import ConfigError, Conflict, Forbidden, LimitReached, NotFound
 from waremill.store.tables import calls, runs
@@ -53,7 +53,7 @@ def calling(name: str, given: Any, then: str = "Done.") -> Callable[[dict[str, A
 
 
 def text_of(events: list[Event]) -> str:
-    return "".join(one.text for one in events if isinstance(one, Text))
+    return "".join(one.text for one in events if isinstance(one, TextPiece))
 
 
 async def test_an_answer_is_streamed_cited_kept_and_paid_for(
@@ -68,7 +68,7 @@ async def test_an_answer_is_streamed_cited_kept_and_paid_for(
         assert cited.source.place == "care › Care" and "eight hours" in cited.source.text
         assert any("taken out" in one for one in turn.notes)
         kinds = [type(one) for one in events]
-        assert kinds.index(Called) < kinds.index(Resulted) < kinds.index(Cited)
+        assert kinds.index(CallStarted) < kinds.index(CallEnded) < kinds.index(Cited)
         assert turn.first is not None and turn.first <= turn.seconds
         # Two calls in the ledger, under one row of the day that is no run.
         ledger = await workspace.database.read(lambda conn: conn.execute(select(calls)).all())

@@ -201,6 +201,21 @@ async def test_one_that_cannot_be_read_keeps_nobody_from_the_others(
     ]
 
 
+async def test_a_base_for_which_nothing_could_be_read_is_not_left_behind(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    bad = write(tmp_path / "bad", {"broken.docx": "nothing"})
+    done = await knowing.add_documents(workspace, "wrong", [str(bad)])
+    assert (done.new, done.problem_count) == (0, 1)
+    with pytest.raises(NotFound):
+        await knowing.show_base(workspace, "wrong")
+    emptied = write(tmp_path / "once", {"a.md": "Something that was known."})
+    await knowing.add_documents(workspace, "once", [str(emptied)])
+    await knowing.remove_documents(workspace, "once", ["a.md"])
+    await knowing.add_documents(workspace, "once", [str(bad)])
+    assert (await knowing.show_base(workspace, "once")).documents == 0  # one that was used stays
+
+
 async def test_an_interrupted_add_loses_nothing_and_the_next_goes_on(
     workspace: Workspace, tmp_path: Path, embedding_server: EmbeddingServer
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -264,7 +265,7 @@ def test_entities_of_a_document_reach_no_file_and_no_memory() -> None:
 def test_a_document_that_takes_too_long_ends_with_its_child() -> None:
     lines = [Put(f"Line {n} of a very long page of text", y=800 - n % 700) for n in range(20_000)]
     with (
-        Isolation(Limits(memory=2 << 30, seconds=0.05)) as hasty,
+        closing(Isolation(Limits(memory=2 << 30, seconds=0.05))) as hasty,
         pytest.raises(SourceError, match=r"took longer than 0\.05 seconds"),
     ):
         load(pdf_file([lines]), "long.pdf", isolation=hasty)
@@ -272,7 +273,7 @@ def test_a_document_that_takes_too_long_ends_with_its_child() -> None:
 
 def test_one_child_reads_many_documents_and_a_bad_one_spoils_none() -> None:
     good = word_file(word_paragraph("Good"))
-    with Isolation() as isolation:
+    with closing(Isolation()) as isolation:
         for number in range(3):
             assert load(good, f"{number}.docx", isolation=isolation).text == "Good"
             with pytest.raises(SourceError):
@@ -284,7 +285,7 @@ def test_one_child_reads_many_documents_and_a_bad_one_spoils_none() -> None:
 
 def test_the_real_documents_are_read_rightly(shared_data: Path) -> None:
     folder = shared_data / "knowledge-and-questions" / "doc_formats"
-    with Isolation() as isolation:
+    with closing(Isolation()) as isolation:
         found = {
             path.name: load(path.read_bytes(), path.name, isolation=isolation)
             for path in sorted(folder.iterdir())

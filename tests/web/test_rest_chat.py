@@ -243,5 +243,6 @@ async def test_a_client_that_leaves_stops_the_reply_unless_it_asked_otherwise(
                             break
                 await asyncio.sleep(0.5)
                 await until(lambda left=left: talker.left == left)  # type: ignore[misc]
+                assert talker.left == left, keep
         server.should_exit = True
         await task

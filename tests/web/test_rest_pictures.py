@@ -196,8 +196,10 @@ async def test_only_pictures_of_the_workspace_are_shown(shop: Shop) -> None:
     await shop.workspace.import_catalog([sheet], key="sku", catalog="names")
     for number in range(len(names)):
         place = f"/v1/catalogs/names/pictures/N{number}?column=photo"
-        await shop.ask("GET", place, status=422)
-        await shop.ask("GET", f"{place}&width=160", status=422)
+        for address in (place, f"{place}&width=160"):
+            refused = await shop.client.get(address)
+            assert refused.status_code == 422, (names[number], refused.text)
+            assert refused.headers["content-type"] == "application/problem+json"
 
 
 async def test_another_team_sees_no_picture_of_ours(shop: Shop, run: str) -> None:

@@ -1,4 +1,7 @@
-"""What happens while a reply is written, for a door that shows it as it happens."""
+"""What happens while a reply is written, for a door that shows it as it happens.
+
+Pieces of the reply and calls are the tool loop's own events; the rest only a chat has.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,7 @@ from typing import TypeAlias
 
 from waremill.chat.turns import Draft, Source
 from waremill.domain import ToolCall
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A further piece of the reply."""
-
-    text: str
+from waremill.tools.loop import CallEnded, CallStarted, TextPiece
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +18,6 @@ class Cited:
     """The reply cites a source for the first time."""
 
     source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    """A tool is being called."""
-
-    call: ToolCall
-
-
-@dataclass(frozen=True, slots=True)
-class Resulted:
-    """A call has its result; `failed` says that `content` tells what went wrong."""
-
-    call: ToolCall
-    content: str
-    failed: bool
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +42,15 @@ class Noted:
     text: str
 
 
-Event: TypeAlias = Text | Cited | Called | Resulted | PermissionAsked | Drafted | Noted
+Event: TypeAlias = TextPiece | Cited | CallStarted | CallEnded | PermissionAsked | Drafted | Noted
 
 __all__ = [
-    "Called",
+    "CallEnded",
+    "CallStarted",
     "Cited",
     "Drafted",
     "Event",
     "Noted",
     "PermissionAsked",
-    "Resulted",
-    "Text",
+    "TextPiece",
 ]

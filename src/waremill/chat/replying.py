@@ -14,14 +14,14 @@ from typing import Any
 from waremill.chat.attributing import Attributing
 from waremill.chat.citing import Citing
 from waremill.chat.events import (
-    Called,
+    CallEnded,
+    CallStarted,
     Cited,
     Drafted,
     Event,
     Noted,
     PermissionAsked,
-    Resulted,
-    Text,
+    TextPiece,
 )
 from waremill.chat.telling import (
     Count,
@@ -204,18 +204,18 @@ class Reply:
 
     def _heard(self, event: loop.Event) -> None:
         match event:
-            case loop.TextPiece(text):
+            case TextPiece(text):
                 self._came(text)
             case loop.PermissionAsked(call):
                 self._hear(PermissionAsked(call, PERMIT_SECONDS))
-            case loop.CallStarted(call):
+            case CallStarted(call):
                 self._steps.setdefault(call.id, Step(call))
-                self._hear(Called(call))
-            case loop.CallEnded(call, content, failed, seconds):
+                self._hear(event)
+            case CallEnded(call, content, failed, seconds):
                 before = self._steps.get(call.id) or Step(call)
                 made = replace(before, content=content, failed=failed, seconds=seconds)
                 self._steps[call.id] = made
-                self._hear(Resulted(call, content, failed, seconds))
+                self._hear(event)
 
     def _came(self, text: str) -> None:
         if not text:
@@ -245,7 +245,7 @@ class Reply:
         for number in list(self._citing.cited)[known:]:
             self._hear(Cited(self.given.known[number]))
         if text:
-            self._hear(Text(text))
+            self._hear(TextPiece(text))
 
     # What came of it.
 

@@ -10,14 +10,14 @@ import click
 from waremill.app import Workspace
 from waremill.app.chatting import Shown, cost_of
 from waremill.chat.events import (
-    Called,
+    CallEnded,
+    CallStarted,
     Cited,
     Drafted,
     Event,
     Noted,
     PermissionAsked,
-    Resulted,
-    Text,
+    TextPiece,
 )
 from waremill.chat.exporting import sources_of
 from waremill.chat.markup import printable
@@ -65,15 +65,15 @@ class Screen:
     def hear(self, event: Event) -> ToolCall | None:
         """Show what happens; give a call the user is to be asked about."""
         match event:
-            case Text(text):
+            case TextPiece(text):
                 self._written += text
                 if not self._quiet:
                     sys.stdout.write(printable(text))
                     sys.stdout.flush()
                     self._fresh = text.endswith("\n")
-            case Called(call):
+            case CallStarted(call):
                 self.line(f"… {call.name} {_short(call.arguments)}")
-            case Resulted(call, content, failed, _):
+            case CallEnded(call, content, failed, _):
                 if failed:
                     self.line(f"  {call.name}: {_short(content)}")
             case PermissionAsked(call, _):

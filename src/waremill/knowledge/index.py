@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ class Index:
         Raises ConfigError where the extra is not installed.
         """
         try:
-            import lancedb  # noqa: F401
+            import_module("lancedb")
         except ModuleNotFoundError as error:
             raise ConfigError(INSTALL) from error
         return Index(folder, dimensions)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from sqlalchemy import Connection
 
 from waremill.app import auditing
 from waremill.app.embedding import embedding
+from waremill.app.knowing.bases import remove_base
 from waremill.app.knowing.changing import (
     Progress,
     Report,
@@ -89,7 +91,8 @@ async def add_documents(
 ) -> Added:
     """Add files, folders and web addresses to a knowledge base, which is made if need be.
 
-    Without a source the workspace's folder `knowledge/NAME` is added. For operators. A document
+    A base that was made for nothing readable is removed again. Without a source the workspace's
+    folder `knowledge/NAME` is added. For operators. A document
     that cannot be read keeps what it was and stands among the problems. Raises Conflict while
     somebody else changes the base.
     """
@@ -144,7 +147,9 @@ async def add_found(
             await asyncio.shield(adding.note())
         counts = await workspace.database.read(store.count_base, own)
         adding.done.passages = counts.pieces
-        return adding.done
+    if not base.version and not counts.documents:  # made for what could not be read
+        await remove_base(workspace, name)
+    return adding.done
 
 
 def _own_folder(workspace: Workspace, name: str) -> str:
@@ -172,7 +177,7 @@ class _Adding:
 
     async def load(self, found: Sequence[Found]) -> None:
         """Store what is new or changed among documents."""
-        with Isolation() as isolation:
+        with closing(Isolation()) as isolation:
             for start in range(0, len(found), AT_ONCE):
                 some = found[start : start + AT_ONCE]
                 names = [one.name for one in some]

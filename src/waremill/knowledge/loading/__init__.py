@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from contextlib import closing
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
@@ -65,7 +66,7 @@ def load(
     format = format_of(content[:_HEAD], name, media_type)
     if getattr(format, "ISOLATED", False):
         if isolation is None:
-            with Isolation() as own:
+            with closing(Isolation()) as own:
                 document = own.read(format.__name__, content, name)
         else:
             document = isolation.read(format.__name__, content, name)

@@ -57,6 +57,18 @@ def check_archive(content: bytes, name: str, part: str) -> None:
         raise SourceError(f"the archive is no document: it has no part {part}", where)
 
 
+def markdown_of(content: bytes, name: str, part: str, converter: str, suffix: str) -> str:
+    """Check an archive as `check_archive` does, and write its document as Markdown, by MarkItDown.
+
+    `converter` is the name of MarkItDown's class for what ends in `suffix`.
+    """
+    check_archive(content, name, part)
+    from markitdown import StreamInfo, converters
+
+    made = getattr(converters, converter)()
+    return str(made.convert(io.BytesIO(content), StreamInfo(extension=suffix)).markdown)
+
+
 def property_of(content: bytes, label: str) -> str:
     """Give a document property of an Office file, such as `dc:title`; empty where it has none."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:

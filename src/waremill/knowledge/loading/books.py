@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
-from typing import Any, Final
+from typing import Final
 
 from waremill.knowledge.document import Document
-from waremill.knowledge.loading.archives import check_archive, is_zip
+from waremill.knowledge.loading.archives import is_zip, markdown_of
 from waremill.knowledge.loading.markdown import plain, sections_of, stem_of
 
 SUFFIXES: Final = (".epub",)
@@ -26,16 +25,11 @@ def recognises(head: bytes, suffix: str) -> bool:
 
 def read(content: bytes, name: str) -> Document:
     """Read a book; raise SourceError for one that is damaged or a bomb."""
-    check_archive(content, name, "META-INF/container.xml")
-    from markitdown import StreamInfo
-    from markitdown.converters import EpubConverter
-
-    converter: Any = EpubConverter
-    found = converter().convert(io.BytesIO(content), StreamInfo(extension=".epub"))
-    said = _SAID.match(found.markdown)
+    found = markdown_of(content, name, "META-INF/container.xml", "EpubConverter", ".epub")
+    said = _SAID.match(found)
     about = said[0] if said else ""
     title, language = _TITLE.search(about), _LANGUAGE.search(about)
-    sections = sections_of(found.markdown[len(about) :])
+    sections = sections_of(found[len(about) :])
     metadata = {"language": language[1].lower()} if language else {}
     return Document(
         name, plain(title[1]) if title else stem_of(name), MEDIA_TYPE, sections, metadata

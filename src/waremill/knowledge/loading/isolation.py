@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from waremill.catalog.readers.process import Child, Words
 from waremill.catalog.readers.shapes import Limits
@@ -65,14 +64,3 @@ class Isolation:
         child, self._child = self._child, None
         if child is not None:
             child.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any, Final
+from typing import Final
 
 from waremill.knowledge.document import Document
-from waremill.knowledge.loading.archives import check_archive, is_zip, property_of
+from waremill.knowledge.loading.archives import is_zip, markdown_of, property_of
 from waremill.knowledge.loading.markdown import sections_of, stem_of
 
 SUFFIXES: Final = (".pptx",)
@@ -23,13 +22,8 @@ def recognises(head: bytes, suffix: str) -> bool:
 
 def read(content: bytes, name: str) -> Document:
     """Read a presentation; raise SourceError for one that is damaged, encrypted or a bomb."""
-    check_archive(content, name, "ppt/presentation.xml")
-    from markitdown import StreamInfo
-    from markitdown.converters import PptxConverter
-
-    converter: Any = PptxConverter
-    found = converter().convert(io.BytesIO(content), StreamInfo(extension=".pptx"))
-    sections = sections_of(found.markdown)
+    found = markdown_of(content, name, "ppt/presentation.xml", "PptxConverter", ".pptx")
+    sections = sections_of(found)
     title = property_of(content, "dc:title")
     if not title or title == "PowerPoint Presentation":  # what programs write unasked
         title = next((one.headings[0] for one in sections if one.headings), stem_of(name))

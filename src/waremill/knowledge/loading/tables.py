@@ -70,6 +70,7 @@ def read(content: bytes, name: str) -> Document:
                 found = _read_sheet(file.name, sheet, notes)
             except SourceError as error:
                 if len(sheets) > 1:  # an empty sheet beside full ones
+                    notes.append(f"{sheet}: {error.message}")
                     continue
                 raise SourceError(error.message, Where(name, sheet)) from error
             title = (sheet,) if sheet is not None and len(sheets) > 1 else ()
@@ -86,7 +87,7 @@ def _sheets(path: str) -> tuple[str, ...]:
 
     try:
         book = calamine.CalamineWorkbook.from_path(path)
-    except Exception:
+    except calamine.CalamineError:
         return ()
     visible = calamine.SheetVisibleEnum.Visible
     return tuple(one.name for one in book.sheets_metadata if one.visible == visible)

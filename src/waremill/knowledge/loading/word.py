@@ -5,11 +5,10 @@ Headers, footers, comments and pictures are left out.
 
 from __future__ import annotations
 
-import io
-from typing import Any, Final
+from typing import Final
 
 from waremill.knowledge.document import Document
-from waremill.knowledge.loading.archives import check_archive, is_zip, property_of
+from waremill.knowledge.loading.archives import is_zip, markdown_of, property_of
 from waremill.knowledge.loading.markdown import sections_of, stem_of, title_of
 
 SUFFIXES: Final = (".docx",)
@@ -26,12 +25,7 @@ def recognises(head: bytes, suffix: str) -> bool:
 
 def read(content: bytes, name: str) -> Document:
     """Read a Word document; raise SourceError for one that is damaged, encrypted or a bomb."""
-    check_archive(content, name, "word/document.xml")
-    from markitdown import StreamInfo
-    from markitdown.converters import DocxConverter
-
-    converter: Any = DocxConverter
-    found = converter().convert(io.BytesIO(content), StreamInfo(extension=".docx"))
-    sections = sections_of(found.markdown)
+    found = markdown_of(content, name, "word/document.xml", "DocxConverter", ".docx")
+    sections = sections_of(found)
     title = property_of(content, "dc:title") or title_of(sections) or stem_of(name)
     return Document(name, title, MEDIA_TYPE, sections)

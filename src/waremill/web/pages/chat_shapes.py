@@ -7,14 +7,14 @@ from urllib.parse import urlencode
 
 from waremill.app.chatting import Shown, cost_of
 from waremill.chat.events import (
-    Called,
+    CallEnded,
+    CallStarted,
     Cited,
     Drafted,
     Event,
     Noted,
     PermissionAsked,
-    Resulted,
-    Text,
+    TextPiece,
 )
 from waremill.chat.exporting import sources_of
 from waremill.chat.turns import Draft, Source, Step, Turn, beside
@@ -110,15 +110,15 @@ def draft(view: View, one: Draft, place: str = "") -> dict[str, Any]:
 def event(view: View, one: Event) -> dict[str, Any]:
     """Give what happens while a reply is written."""
     match one:
-        case Text(text):
+        case TextPiece(text):
             return {"is": "text", "text": text}
         case Cited(found):
             return {"is": "citation", "source": source(view, found)}
-        case Called(made):
+        case CallStarted(made):
             return {"is": "call", **call(view, made)}
         case PermissionAsked(made, seconds):
             return {"is": "permission", **call(view, made), "seconds": seconds}
-        case Resulted(made, content, failed, _):
+        case CallEnded(made, content, failed, _):
             return {
                 "is": "result", **call(view, made), "content": content[:LONGEST], "failed": failed,
             }  # fmt: skip

@@ -28,14 +28,14 @@ from waremill.app import Workspace, chatting
 from waremill.app.chatting import Asking, Listed, Live
 from waremill.app.chatting import Shown as ShownConversation
 from waremill.chat.events import (
-    Called,
+    CallEnded,
+    CallStarted,
     Cited,
     Drafted,
     Event,
     Noted,
     PermissionAsked,
-    Resulted,
-    Text,
+    TextPiece,
 )
 from waremill.chat.turns import Turn
 from waremill.errors import WaremillError
@@ -305,16 +305,16 @@ async def _replied(workspace: Workspace, live: Live, turn: Turn) -> Any:
 
 def _event(one: Event) -> tuple[str, Any]:
     match one:
-        case Text(text):
+        case TextPiece(text):
             return "text", {"text": text}
         case Cited(source):
             return "citation", SourceShown.model_validate(source).model_dump(mode="json")
-        case Called(call):
+        case CallStarted(call):
             return "call", CallShown.model_validate(call).model_dump(mode="json")
         case PermissionAsked(call, seconds):
             shown = CallShown.model_validate(call).model_dump(mode="json")
             return "permission", {**shown, "seconds": seconds}
-        case Resulted(call, content, failed, seconds):
+        case CallEnded(call, content, failed, seconds):
             return "result", {
                 "id": call.id, "name": call.name, "content": content, "failed": failed,
                 "seconds": seconds,
