@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import polars
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from tests.workspaces import write_sheet
 
-from waremill.app.importing import Imported, ImportOptions, import_sources, shown
+from waremill.app.importing import BATCH_COMMIT, Imported, ImportOptions, import_sources, shown
 from waremill.catalog.selection import compile_where
 from waremill.errors import SourceError
 from waremill.store import products as store_products
@@ -167,3 +168,25 @@ async def test_a_filter_on_a_facet_column_reads_its_index(
         return str(conn.exec_driver_sql(f"{explain}{query}").all())
 
     assert "ix_facet_" in await database.write(plan)
+
+
+async def test_an_import_that_is_cut_off_has_written_whole_batches(
+    database: Database, tmp_path: Path
+) -> None:
+    rows = "".join(f'{{"sku": "{n}"}}\n' for n in range(4 * BATCH_COMMIT))
+    (tmp_path / "long.jsonl").write_text(rows)
+    options = ImportOptions(key="sku")
+    task = asyncio.current_task()
+    assert task is not None
+
+    def cut(_done: int) -> None:
+        asyncio.get_running_loop().call_soon(task.cancel)
+
+    with pytest.raises(asyncio.CancelledError):
+        await import_sources(database, [str(tmp_path / "long.jsonl")], options, cut)
+    task.uncancel()
+    count = select(func.count()).select_from(products)
+    kept = await database.read(lambda conn: conn.execute(count).scalar_one())
+    assert kept in (BATCH_COMMIT, 2 * BATCH_COMMIT)
+    done = await import_sources(database, [str(tmp_path / "long.jsonl")], options)
+    assert (done.new, done.unchanged) == (4 * BATCH_COMMIT - kept, kept)

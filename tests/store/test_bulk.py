@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from waremill.errors import LimitReached
-from waremill.store.bulk import BulkInsert, BulkUpdate
+from waremill.store.bulk import COPIED, BulkInsert, BulkUpdate
 from waremill.store.database import Database, migrate
-from waremill.store.tables import documents, rates
+from waremill.store.tables import calls, documents, rates
 
 COLUMNS = ("model", "requests_at", "tokens_at")
 KEY = ("model",)
@@ -41,6 +41,33 @@ async def test_any_number_of_rows_is_written_and_changed(database: Database) -> 
     await database.write(insert.run, [])
     await database.write(BulkUpdate(documents, ("body",)).run, [])
     assert len(await database.read(kept)) == 3001
+
+
+async def test_odd_values_survive_either_way_of_writing_many(database: Database) -> None:
+    texts = ["", "a\tb\nc", "\\N", '{"x": [1, null]}', "{NULL}", "中文 “quoted” 🌹", None]
+    fields = ("run_id", "item_id", "step", "model", "request_hash", "attempt", "outcome",
+              "latency", "paid", "error", "started_at", "input", "cached", "output",
+              "reasoning")  # fmt: skip
+
+    def rows(count: int) -> list[tuple[object, ...]]:
+        return [
+            (1, n, "copy", "m", bytes([n % 256, 0, 255]), 1, "complete",
+             n if n % 2 else n + 0.5, None if n % 3 else 2**40, texts[n % len(texts)], 3, 0, 0, 0, 0)
+            for n in range(count)
+        ]  # fmt: skip
+
+    plain = BulkInsert(calls, fields)
+    for count in (COPIED - 1, 3 * COPIED):  # as arrays, and as COPY, where there is one
+        await database.write(lambda conn: conn.execute(delete(calls)))
+        await database.write(plain.run, rows(count))
+        query = select(*(calls.c[name] for name in fields)).order_by(calls.c.item_id)
+        found = await database.read(lambda conn, query=query: conn.execute(query).all())
+        assert [tuple(row) for row in found] == rows(count)
+
+
+async def test_a_column_takes_whole_numbers_beside_fractions(database: Database) -> None:
+    await database.write(BulkInsert(rates, COLUMNS, KEY).run, [("a", 1, 2.5), ("b", 3.5, 4)])
+    assert await database.read(kept) == [("a", 1.0, 2.5), ("b", 3.5, 4.0)]
 
 
 def test_a_full_disk_is_said_plainly(tmp_path: Path) -> None:

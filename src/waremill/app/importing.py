@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Self
 
 from sqlalchemy import Connection
 
@@ -221,36 +223,73 @@ class _Import:
         )  # fmt: skip
         catalog = None
         pending: list[NewProduct] = []
-        async for batch in batches:
-            if catalog is None:  # nothing is written before the first rows could be read
-                catalog = await self.database.write(
-                    _begin, wanted, source.file, options.by, further=done.number > 0
+        async with _OneBehind() as saving:
+            async for batch in batches:
+                if catalog is None:  # nothing is written before the first rows could be read
+                    catalog = await self.database.write(
+                        _begin, wanted, source.file, options.by, further=done.number > 0
+                    )
+                    done.number = catalog.imports
+                pending += _rows(batch, source, key, group, options, done)
+                done.position += len(batch.numbers)
+                if len(pending) >= BATCH_COMMIT:
+                    await saving.start(self._save(catalog, tuple(reader.columns), pending))
+                    pending = []
+            if catalog is None:
+                raise SourceError(
+                    "this source holds no rows below its header",
+                    Where(file=source.place, sheet=reader.sheet),
                 )
-                done.number = catalog.imports
-            pending += _rows(batch, source, key, group, options, done)
-            done.position += len(batch.numbers)
-            if len(pending) >= BATCH_COMMIT:
-                await self._save(catalog, reader, pending)
-                pending = []
-        if catalog is None:
-            raise SourceError(
-                "this source holds no rows below its header",
-                Where(file=source.place, sheet=reader.sheet),
-            )
-        await self._save(catalog, reader, pending)
+            await saving.start(self._save(catalog, tuple(reader.columns), pending))
         done.notes += [f"{source.file}: {note}" for note in reader.notes]
         for row, message in reader.problems:
             done.problem(source.place, row, message)
         # The reader may have named more columns on the way (units beside their originals).
         return await self.database.write(_widen, catalog, tuple(reader.columns))
 
-    async def _save(self, catalog: Catalog, reader: Reader, rows: list[NewProduct]) -> None:
+    async def _save(
+        self, catalog: Catalog, columns: tuple[str, ...], rows: list[NewProduct]
+    ) -> None:
+        """Write rows; `columns` are those known when they were read."""
         counts = self.counts
-        await self.database.write(
-            store_products.upsert, catalog, tuple(reader.columns), rows, counts
-        )
+        await self.database.write(store_products.upsert, catalog, columns, rows, counts)
         if self.progress and len(rows) >= BATCH_COMMIT:
             self.progress(counts.new + counts.changed + counts.unchanged)
+
+
+class _OneBehind:
+    """Lets one save go on while the next rows are read; an async context manager.
+
+    Leaving it waits for the last one. A save that failed says so to whoever starts the next, or
+    leaves.
+    """
+
+    def __init__(self) -> None:
+        self._last: asyncio.Task[None] | None = None
+
+    async def start(self, save: Coroutine[Any, Any, None]) -> None:
+        """Begin a save once the one before it is done."""
+        try:
+            await self.ended()
+        except BaseException:
+            save.close()
+            raise
+        self._last = asyncio.create_task(save)
+
+    async def ended(self) -> None:
+        """Wait for the save at work, if any."""
+        if self._last is not None:
+            last, self._last = self._last, None
+            await last
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_error: Any) -> None:
+        if kind is None:
+            await self.ended()
+        elif self._last is not None:  # what is being written is written whole, as ever
+            await asyncio.gather(self._last, return_exceptions=True)
 
 
 def _check_columns(
