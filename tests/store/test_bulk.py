@@ -52,7 +52,8 @@ async def test_odd_values_survive_either_way_of_writing_many(database: Database)
     def rows(count: int) -> list[tuple[object, ...]]:
         return [
             (1, n, "copy", "m", bytes([n % 256, 0, 255]), 1, "complete",
-             n if n % 2 else n + 0.5, None if n % 3 else 2**40, texts[n % len(texts)], 3, 0, 0, 0, 0)
+             n if n % 2 else n + 0.5, None if n % 3 else 2**40, texts[n % len(texts)], 3,
+             0, 0, 0, 0)
             for n in range(count)
         ]  # fmt: skip
 
