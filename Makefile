@@ -84,7 +84,7 @@ test-semantic-kernel: $(KERNEL)/.installed
 screenshots: $(VENV)/.dev
 	@{ $(BROWSER); } >/dev/null || { echo $(NO_BROWSER); exit 1; }
 	rm -rf artifacts/screenshots
-	WAREMILL_SCREENSHOTS=artifacts/screenshots $(BIN)/python -m pytest -q tests/web/browser/test_story.py tests/web/browser/test_page_pictures.py
+	WAREMILL_SCREENSHOTS=artifacts/screenshots $(BIN)/python -m pytest -q tests/web/browser/test_story.py tests/web/browser/test_page_pictures.py tests/web/browser/test_page_knowledge.py
 	$(BIN)/python scripts/pictures.py artifacts/screenshots docs/images
 
 lint: $(VENV)/.dev

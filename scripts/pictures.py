@@ -25,6 +25,8 @@ PHOTOS = {
     "zh": ("preset", "heat", "tiles"),
 }
 """The pages with photos that the how-tos on pictures show, by language."""
+KNOWLEDGE = ("base", "found", "passage")
+"""The screenshots of the page *Knowledge* that its how-tos show, in both languages."""
 SIZE = (1280, 800)
 LARGEST = 150_000
 """Bytes a picture may have."""
@@ -121,6 +123,15 @@ def with_photos(source: Path, target: Path) -> None:
         raise SystemExit(f"{target} has {target.stat().st_size:,} bytes")
 
 
+def small(source: Path, target: Path) -> None:
+    """Write a screenshot with a palette; stop where it is too large or oddly sized."""
+    picture = with_palette(source.read_bytes())
+    size = struct.unpack_from(">II", picture, 16)
+    if size != SIZE or len(picture) > LARGEST:
+        raise SystemExit(f"{source} is {size} with {len(picture):,} bytes")
+    target.write_bytes(picture)
+
+
 def one_of(source: Path, pattern: str) -> Path:
     """Give the only screenshot of a pattern; stop where there is none or more."""
     found = [*source.glob(pattern)]
@@ -144,11 +155,10 @@ def main(source: Path, target: Path) -> None:
     for language, steps in WANTED.items():
         for step in steps:
             shot = one_of(source, f"[0-9]*-{step}.{language}.png")
-            picture = with_palette(shot.read_bytes())
-            size = struct.unpack_from(">II", picture, 16)
-            if size != SIZE or len(picture) > LARGEST:
-                raise SystemExit(f"{shot} is {size} with {len(picture):,} bytes")
-            (target / name_of("console", step, language, "png")).write_bytes(picture)
+            small(shot, target / name_of("console", step, language, "png"))
+        for page in KNOWLEDGE:
+            shot = one_of(source, f"knowledge-{page}-{language}.png")
+            small(shot, target / name_of("knowledge", page, language, "png"))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from waremill.app.owning import KINDS, Owners
 from waremill.app.reviewing import ReviewDesk
 from waremill.app.roundtrip import export_for_review
 from waremill.app.uploading import Uploads
+from waremill.domain import Search
 from waremill.store.tables import items, results, runs
 from waremill.store.tables_people import teams
 from waremill.web.server import create_app
@@ -108,6 +109,7 @@ class Things:
     shot: int = 0
     picture: str = ""
     knowledge: str = ""
+    passage: str = ""
     document: str = ""
     sheet: bytes = field(default=b"", repr=False)
     review: bytes = field(default=b"", repr=False)
@@ -242,6 +244,8 @@ async def _knowledge(workspace: Workspace, things: Things) -> None:
     path = workspace.settings.root / things.document
     path.write_text(f"# {things.word}\n\nParcels of {things.word} take three days.")
     await knowing.add_documents(workspace, things.knowledge, [str(path)])
+    (found,) = await workspace.search(Search(things.knowledge, "parcels"))
+    things.passage = found.id
 
 
 async def _items(workspace: Workspace, run: str) -> list[int]:

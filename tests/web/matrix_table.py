@@ -167,6 +167,8 @@ class Table:
             Declared("GET", f"{under}/documents", "viewer", base),
             Declared("POST", f"{under}/documents", "operator", base, sent, of_team=False),
             Declared("GET", f"{under}/documents/{{document}}", "viewer", document),
+            Declared("GET", f"{under}/passages/{{passage}}", "viewer",
+                     {**base, "passage": self._ours.passage}),
             Declared("DELETE", f"{under}/documents/{{document}}", "operator",
                      self._fresh_document),
         ]  # fmt: skip
@@ -377,10 +379,13 @@ class Table:
         run, name = self._run, {"name": self._ours.run}
         return [
             *(Declared("GET", path, "signed-in", page=True) for path in
-              ("/", "/catalogue", "/runs", "/history", "/people", "/spend", "/audit")),
+              ("/", "/catalogue", "/runs", "/history", "/people", "/spend", "/audit",
+               "/knowledge")),
             Declared("GET", "/templates", "viewer", of_team=False, page=True),
             Declared("GET", "/new", "operator", of_team=False, page=True),
             Declared("GET", "/chat", "operator", of_team=False, page=True),
+            Declared("GET", "/knowledge/{name}", "viewer", {"name": self._ours.knowledge},
+                     page=True),
             Declared("GET", "/runs/{name}", "viewer", name, page=True),
             Declared("GET", "/review/{run}", "viewer", run, page=True),
             Declared("GET", "/download/runs/{name}/report", "viewer", name),

@@ -95,6 +95,21 @@ async def test_no_answer_holds_a_word_of_another_team(
     assert len({name for name, text in texts.items() if any(one in text for one in ours)}) > 30
 
 
+@pytest.mark.parametrize(("who", "offered"), [("viewer", False), ("operator", True)])
+async def test_the_pages_of_knowledge_offer_a_change_to_whoever_may_make_it(
+    shop: Shop, people: People, who: Who, offered: bool
+) -> None:
+    headers = people.headers(who, "session")
+    transport = httpx.ASGITransport(shop.app, client=("127.0.0.1", 50_000))
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers) as client:
+        listed = (await client.get("/knowledge")).text
+        base = (await client.get(f"/knowledge/{shop.ours.knowledge}")).text
+    assert shop.ours.knowledge in listed
+    assert shop.ours.document in base
+    assert ("New knowledge base" in listed) == offered
+    assert ("Add documents" in base) == ("Rebuild" in base) == offered
+
+
 async def test_naming_another_teams_thing_says_no_more_than_naming_nothing(
     shop: Shop, people: People, tokens: dict[str, str]
 ) -> None:

@@ -36,6 +36,7 @@ async def test_what_is_sent_is_found_and_goes_again(shop: Shop) -> None:
 
     (listed,) = await shop.ask("GET", "/v1/knowledge")
     assert (listed["name"], listed["team"], listed["passages"]) == ("help", "main", 1)
+    assert (listed["state"], listed["progress"]) == ("ready", None)
     assert await shop.ask("GET", BASE) == listed
     (row,) = (await shop.ask("GET", f"{BASE}/documents"))["rows"]
     assert (row["name"], row["metadata"]["year"]) == ("remote.md", 2026)
@@ -47,6 +48,10 @@ async def test_what_is_sent_is_found_and_goes_again(shop: Shop) -> None:
     keeps("knowledge-search", found)
     assert found[0]["document"] == "remote.md"
     assert found[0]["place"] == "Remote"
+    under = f"{BASE}/passages"
+    place = await shop.ask("GET", f"{under}/{found[0]['id']}")
+    assert (place["passage"]["text"], place["before"], place["after"]) == (found[0]["text"], "", "")
+    await shop.ask("GET", f"{under}/{'0' * 32}", status=404)
     nothing = {**query, "where": {"market": "US"}}
     assert await shop.ask("POST", f"{BASE}/search", nothing) == []
     rebuilt = await shop.ask("POST", f"{BASE}/rebuild")

@@ -22,6 +22,7 @@ from waremill.calls.embedding import AT_ONCE, Account, Hosted, Kept
 from waremill.calls.limiter import Limiter
 from waremill.calls.rate import Rate
 from waremill.domain import Model
+from waremill.errors import ConfigError
 from waremill.knowledge.embedding import DEFAULT, Embedder, local_names, open_local
 from waremill.providers.openai_embeddings import OpenAIEmbeddings, open_embeddings
 from waremill.store import vectors as store_vectors
@@ -55,6 +56,18 @@ def embedder_name(workspace: Workspace) -> str:
     return workspace.settings.knowledge.embedder or DEFAULT
 
 
+def chosen_identity(workspace: Workspace) -> str | None:
+    """Give the identity of the embedder the settings choose; None where it cannot be opened."""
+    name = embedder_name(workspace)
+    opened = _OPEN.setdefault(workspace.database, _Open())
+    try:
+        if name in local_names() and name not in workspace.settings.models:
+            return _local(opened, name).identity
+        return _hosted(workspace, opened, name)[1].identity
+    except ConfigError:
+        return None
+
+
 @asynccontextmanager
 async def embedding(
     workspace: Workspace, team: int = FIRST_TEAM, name: str | None = None
@@ -67,9 +80,7 @@ async def embedding(
     name = name or embedder_name(workspace)
     opened = _OPEN.setdefault(workspace.database, _Open())
     if name in local_names() and name not in workspace.settings.models:
-        if name not in opened.local:
-            opened.local[name] = open_local(name)
-        yield Kept(opened.local[name], workspace.database)
+        yield Kept(_local(opened, name), workspace.database)
         return
     async with desk_of(workspace).standing(workspace, Errand(ERRAND), team) as standing:
         async with opened.opening:
@@ -82,6 +93,12 @@ async def embedding(
         )  # fmt: skip
         length = await _dimensions(workspace.database, endpoint, account)
         yield Kept(Hosted(endpoint, account, length), workspace.database)
+
+
+def _local(opened: _Open, name: str) -> Embedder:
+    if name not in opened.local:
+        opened.local[name] = open_local(name)
+    return opened.local[name]
 
 
 def _hosted(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +13,6 @@ from waremill.app import Workspace, knowing
 from waremill.app.knowing import AddOptions, BaseShown, Progress
 from waremill.cli.door import INTERRUPTED, command, print_json, print_table, with_workspace
 from waremill.domain import Search
-from waremill.errors import ConfigError
 
 SHOWN = 10
 _EVERY = 0.2
@@ -27,23 +25,6 @@ def knowledge_command() -> None:
 
     A template's `context` names a knowledge base; see docs/how-to/knowledge.md.
     """
-
-
-def _pairs(option: str, given: Sequence[str]) -> dict[str, Any]:
-    """Read NAME=VALUE options; a name that stands there twice has a list of values."""
-    found: dict[str, Any] = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        name, value = name.strip(), value.strip()
-        if not equals or not name or not value:
-            raise ConfigError(f"write {option} NAME=VALUE, not “{one}”")
-        if name not in found:
-            found[name] = value
-        elif isinstance(found[name], list):
-            found[name].append(value)
-        else:
-            found[name] = [found[name], value]
-    return found
 
 
 class _Line:
@@ -88,7 +69,7 @@ def add_command(
 
     async def work(workspace: Workspace) -> int:
         line = _Line(as_json)
-        options = AddOptions(_pairs("--meta", meta), prune)
+        options = AddOptions(knowing.pairs(meta), prune)
         try:
             done = await knowing.add_documents(workspace, name, paths, options, line)
         except asyncio.CancelledError:
@@ -136,7 +117,7 @@ def list_command(folder: str | None, as_json: bool) -> int:
         if as_json:
             print_json(rows)
         elif rows:
-            print_table(rows, ["name", "documents", "passages", "waiting", "embedder"])
+            print_table(rows, ["name", "documents", "passages", "waiting", "state", "embedder"])
         else:
             click.echo("no knowledge yet; `waremill knowledge add NAME PATH` makes a base")
         return 0
@@ -276,7 +257,7 @@ def search_command(
     """Find the passages of the knowledge base NAME that answer QUERY best."""
 
     async def work(workspace: Workspace) -> int:
-        found = await workspace.search(Search(name, query, top, _pairs("--where", where)))
+        found = await workspace.search(Search(name, query, top, knowing.pairs(where)))
         if as_json:
             print_json([{**asdict(one), "place": one.place} for one in found])
             return 0

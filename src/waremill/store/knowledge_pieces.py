@@ -19,6 +19,8 @@ _PIECES = BulkInsert(
     ("base_id", "document_id", "position", "passage", "text", "headings", "page", "tokens", "alike",
      "sketch_1", "sketch_2", "sketch_3", "repeats"),
 )  # fmt: skip
+METADATA = 2_000
+"""Different metadata of a base's documents that are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,37 @@ def find_pieces(conn: Connection, base_id: int, passages: Sequence[str]) -> dict
         )
         found.update({row.passage: _as_found(row) for row in conn.execute(query)})
     return found
+
+
+def neighbours(conn: Connection, base_id: int, passage: str) -> tuple[str, str]:
+    """Give the texts just before and after a passage in its document, empty where there is none."""
+    table = knowledge_pieces.c
+    place = conn.execute(
+        select(table.document_id, table.position)
+        .where(table.base_id == base_id, table.passage == passage)
+    ).one_or_none()  # fmt: skip
+    if place is None:
+        return "", ""
+    query = select(table.position, table.text).where(
+        table.document_id == place.document_id,
+        table.position.in_((place.position - 1, place.position + 1)),
+    )
+    texts = {row.position: row.text for row in conn.execute(query)}
+    return texts.get(place.position - 1, ""), texts.get(place.position + 1, "")
+
+
+def stated_metadata(conn: Connection, base_id: int) -> list[tuple[dict[str, Any], int]]:
+    """Give the metadata of a base's documents, each with how many state it; the commonest first."""
+    table = knowledge_documents.c
+    count = func.count()
+    query = (
+        select(table.metadata, count)
+        .where(table.base_id == base_id, table.state == READY)
+        .group_by(table.metadata)
+        .order_by(count.desc(), table.metadata)
+        .limit(METADATA)
+    )
+    return [(orjson.loads(row[0]), row[1]) for row in conn.execute(query)]
 
 
 def _found() -> Select[Any]:

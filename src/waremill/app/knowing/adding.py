@@ -31,6 +31,7 @@ from waremill.app.knowing.fetching import clean_address, fetch
 from waremill.app.knowing.indexing import bring_up, settle_version
 from waremill.app.knowing.making import make_pieces, remove_all
 from waremill.app.knowing.sources import UPLOADED, Found, find_files, read_file, refuse_twice
+from waremill.app.knowing.underway import followed
 from waremill.app.uploading import Uploads
 from waremill.errors import ConfigError, UserError
 from waremill.knowledge.document import Document, sections_as_json
@@ -107,6 +108,7 @@ async def add_sent(
     uploads: Sequence[str],
     addresses: Sequence[str],
     options: AddOptions,
+    report: Report = nobody,
 ) -> Added:
     """Add files that were sent to a server, and web addresses; see `add_documents`.
 
@@ -119,7 +121,7 @@ async def add_sent(
     if not found:
         raise ConfigError("name uploads or addresses to add")
     refuse_twice(found)
-    return await add_found(workspace, name, found, options)
+    return await add_found(workspace, name, found, options, report)
 
 
 async def add_found(
@@ -135,16 +137,17 @@ async def add_found(
         embedding(workspace, base.team_id) as embedder,
         claimed(workspace, base) as own,
     ):
-        adding = _Adding(workspace, own, options, report)
-        try:
-            await adding.load(found)
-            if options.prune:
-                await adding.prune(found)
-            await make_pieces(workspace, own, embedder, report)
-            await bring_up(workspace, own, embedder, report)
-            adding.done.version = await settle_version(workspace, own, embedder)
-        finally:
-            await asyncio.shield(adding.note())
+        with followed(workspace, own, report) as told:
+            adding = _Adding(workspace, own, options, told)
+            try:
+                await adding.load(found)
+                if options.prune:
+                    await adding.prune(found)
+                await make_pieces(workspace, own, embedder, told)
+                await bring_up(workspace, own, embedder, told)
+                adding.done.version = await settle_version(workspace, own, embedder)
+            finally:
+                await asyncio.shield(adding.note())
         counts = await workspace.database.read(store.count_base, own)
         adding.done.passages = counts.pieces
     if not base.version and not counts.documents:  # made for what could not be read

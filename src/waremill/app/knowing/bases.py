@@ -6,17 +6,25 @@ import asyncio
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection
 
 from waremill.app import auditing
-from waremill.app.embedding import embedder_name
-from waremill.app.knowing.changing import Report, claimed, find_base, nobody
+from waremill.app.embedding import chosen_identity, embedder_name
+from waremill.app.knowing.changing import (
+    Progress,
+    Report,
+    claimed,
+    find_base,
+    is_changing,
+    nobody,
+)
 from waremill.app.knowing.indexing import bring_up, settle_version, version_today
 from waremill.app.knowing.making import remove_all
 from waremill.app.knowing.opened import embedder_of, index_folder
 from waremill.app.knowing.pieces import as_document
+from waremill.app.knowing.underway import followed, progress_of
 from waremill.app.paging import Page, bad_cursor, decode_cursor, encode_cursor, page_size
 from waremill.errors import NotFound
 from waremill.store import knowledge as store
@@ -25,12 +33,17 @@ from waremill.store.knowledge import Base, Stored
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
+State = Literal["ready", "changing", "interrupted", "outdated"]
+
 
 @dataclass(frozen=True, slots=True)
 class BaseShown:
     """A knowledge base as people see it; `waiting` documents were loaded and are not indexed yet.
 
-    `version` is the hash of what its searches can give today.
+    `version` is the hash of what its searches can give today. `state` is `changing` while somebody
+    changes it; `interrupted`, where documents wait and nobody is at it: the next add or rebuild
+    goes on; `outdated`, where the settings name another embedder: a rebuild takes it; or `ready`.
+    `progress` is how far a change is that this process makes.
     """
 
     name: str
@@ -43,6 +56,8 @@ class BaseShown:
     embedder: str | None
     version: str
     changed_at: float
+    state: State = "ready"
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +116,10 @@ async def remove_documents(
     base = await find_base(workspace, name, "operator")
     found = [await _find(workspace, base, one) for one in dict.fromkeys(documents)]
     async with embedder_of(workspace, base) as embedder, claimed(workspace, base) as own:
-        await remove_all(workspace, own, [one.id for one in found])
-        await bring_up(workspace, own, embedder, report)
-        await settle_version(workspace, own, embedder)
+        with followed(workspace, own, report) as told:
+            await remove_all(workspace, own, [one.id for one in found])
+            await bring_up(workspace, own, embedder, told)
+            await settle_version(workspace, own, embedder)
 
         def note(conn: Connection) -> None:
             auditing.record(
@@ -150,7 +166,17 @@ async def _shown(workspace: Workspace, base: Base) -> BaseShown:
         base.name, base.team_id, counts.documents, counts.pieces, counts.repeats, counts.tokens,
         counts.waiting, base.embedder or embedder_name(workspace),
         await version_today(workspace, base), base.changed_at,
+        await _state(workspace, base, counts.waiting), progress_of(workspace, base),
     )  # fmt: skip
+
+
+async def _state(workspace: Workspace, base: Base, waiting: int) -> State:
+    if await is_changing(workspace, base):
+        return "changing"
+    if waiting:
+        return "interrupted"
+    chosen = chosen_identity(workspace)
+    return "outdated" if base.embedder and chosen and base.embedder != chosen else "ready"
 
 
 def _document(stored: Stored, *, whole: bool = False) -> DocumentShown:

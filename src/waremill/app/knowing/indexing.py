@@ -21,6 +21,7 @@ from waremill.app import auditing
 from waremill.app.embedding import embedding
 from waremill.app.knowing.changing import Progress, Report, claimed, find_base, nobody
 from waremill.app.knowing.opened import index_folder, open_index
+from waremill.app.knowing.underway import followed
 from waremill.knowledge.embedding import Embedder, meaning_of, text_of
 from waremill.knowledge.index import Change, Row
 from waremill.store import knowledge as store
@@ -74,7 +75,8 @@ async def rebuild(workspace: Workspace, name: str, report: Report = nobody) -> R
         claimed(workspace, base) as own,
     ):
         other = own.embedder not in (None, embedder.identity)
-        passages = await build(workspace, own, embedder, report)
+        with followed(workspace, own, report) as told:
+            passages = await build(workspace, own, embedder, told)
 
         def note(conn: Connection) -> None:
             auditing.record(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from waremill.app.knowing.changing import find_base, is_changing
 from waremill.app.knowing.indexing import bring_up, is_behind, version_today
 from waremill.app.knowing.opened import embedder_of, open_index
+from waremill.app.knowing.places import as_passage
 from waremill.app.retrieving import retriever_of, retriever_version
 from waremill.domain import Passage, Search
 from waremill.errors import ConfigError, Conflict
@@ -69,10 +70,7 @@ async def _passages(workspace: Workspace, base: Base, ranked: Ranked) -> list[Pa
     """Give the passages of ids; one whose document changed this moment is left out."""
     found = await workspace.database.read(find_pieces, base.id, [one for one, _ in ranked])
     return [
-        Passage(
-            id=passage, document=piece.document, text=piece.text, title=piece.title,
-            headings=piece.headings, page=piece.page, score=score, metadata=piece.metadata,
-        )
+        as_passage(piece, score)
         for passage, score in ranked
         if (piece := found.get(passage)) is not None
-    ]  # fmt: skip
+    ]

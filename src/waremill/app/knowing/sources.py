@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from waremill.app.knowing.fetching import clean_address
-from waremill.errors import SourceError, Where
+from waremill.errors import ConfigError, SourceError, Where
 from waremill.knowledge.loading import LARGEST, readable_suffixes
 from waremill.knowledge.loading.markdown import plain_value
 
@@ -39,6 +39,21 @@ class Found:
 def is_address(text: str) -> bool:
     """Say whether a source is a web address rather than a path."""
     return text.lower().startswith(("http://", "https://"))
+
+
+def pairs(given: Sequence[str]) -> dict[str, str | list[str]]:
+    """Read NAME=VALUE texts; a name that stands there twice has a list of values."""
+    found: dict[str, str | list[str]] = {}
+    for one in given:
+        name, equals, value = (part.strip() for part in one.partition("="))
+        if not equals or not name or not value:
+            raise ConfigError(f"write NAME=VALUE, not “{one[:200]}”")
+        known = found.get(name)
+        if known is None:
+            found[name] = value
+        else:
+            found[name] = [*known, value] if isinstance(known, list) else [known, value]
+    return found
 
 
 def find_files(paths: Sequence[str]) -> list[Found]:

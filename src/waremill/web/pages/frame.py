@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NAVIGATION = (
     ("c", "/catalogue", "nav.catalogue"),
     ("t", "/templates", "nav.templates"),
+    ("d", "/knowledge", "nav.knowledge"),
     ("n", "/new", "nav.new"),
     ("k", "/chat", "nav.chat"),
     ("r", "/runs", "nav.runs"),

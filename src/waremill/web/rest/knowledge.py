@@ -6,13 +6,13 @@ A request sends files as uploads and names web addresses; no path of the server'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import Field
 
 from waremill.app import knowing
-from waremill.app.knowing import AddOptions
+from waremill.app.knowing import AddOptions, Progress
 from waremill.app.knowing.searching import LONGEST, MOST
 from waremill.domain import Search
 from waremill.web.rest.acting import Acting
@@ -28,10 +28,22 @@ _Base = Annotated[
 _Document = Annotated[
     str, Path(min_length=1, max_length=2000, pattern=r"^[^\x00]+$", description="Its name.")
 ]
+_Passage = Annotated[
+    str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f/]+$",
+              description="A passage's id, as a search or a result gives it.")
+]  # fmt: skip
 _Value = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] | int | float | bool
 _Metadata = Annotated[
     dict[Name, _Value | Annotated[list[_Value], Field(max_length=100)]], Field(max_length=50)
 ]
+
+
+class ProgressShown(Shown):
+    """How far a change is: what is done now, how many of how many (null: not known yet)."""
+
+    stage: Literal["loading", "embedding", "indexing"]
+    done: int
+    total: int | None
 
 
 class KnowledgeShown(Shown):
@@ -47,6 +59,13 @@ class KnowledgeShown(Shown):
     embedder: str | None = Field(description="The model its vectors are made with.")
     version: str = Field(description="The hash of what its searches can give today.")
     changed_at: float
+    state: Literal["ready", "changing", "interrupted", "outdated"] = Field(
+        description="`interrupted`: documents wait, and the next add or rebuild goes on; "
+        "`outdated`: the settings name another embedder, which a rebuild takes."
+    )
+    progress: ProgressShown | None = Field(
+        description="How far the change is that this server makes; null for none, or one elsewhere."
+    )
 
 
 class DocumentShown(Shown):
@@ -138,6 +157,15 @@ class PassageShown(Shown):
     metadata: dict[str, Any]
 
 
+class PassageInPlaceShown(Shown):
+    """A passage, and the text just before and after it in its document, empty at its ends."""
+
+    knowledge: str
+    passage: PassageShown
+    before: str
+    after: str
+
+
 @router.get("/knowledge")
 async def list_knowledge(workspace: Acting) -> list[KnowledgeShown]:
     """List the knowledge bases."""
@@ -201,6 +229,12 @@ async def add_documents(workspace: Acting, knowledge: _Base, given: DocumentsGiv
     )  # fmt: skip
 
 
+@router.get("/knowledge/{knowledge}/passages/{passage}", response_model=PassageInPlaceShown)
+async def show_passage(workspace: Acting, knowledge: _Base, passage: _Passage) -> Any:
+    """Show a passage where it stands; 404 for one that is no more since its document changed."""
+    return await knowing.show_passage(workspace, knowledge, passage)
+
+
 @router.get("/knowledge/{knowledge}/documents/{document:path}", response_model=DocumentText)
 async def show_document(workspace: Acting, knowledge: _Base, document: _Document) -> Any:
     """Show a document with its text, as it was read."""
@@ -213,10 +247,15 @@ async def drop_document(workspace: Acting, knowledge: _Base, document: _Document
     await knowing.remove_documents(workspace, knowledge, [document])
 
 
+def _progress(found: Progress) -> ProgressShown:
+    return ProgressShown.model_validate(found)
+
+
 def _base(found: knowing.BaseShown, names: Mapping[int, str]) -> KnowledgeShown:
     return KnowledgeShown(
         name=found.name, team=names.get(found.team), documents=found.documents,
         passages=found.passages, repeats=found.repeats, tokens=found.tokens,
         waiting=found.waiting, embedder=found.embedder, version=found.version,
-        changed_at=found.changed_at,
+        changed_at=found.changed_at, state=found.state,
+        progress=None if found.progress is None else _progress(found.progress),
     )  # fmt: skip
