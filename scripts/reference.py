@@ -22,6 +22,7 @@ from typing import Any, is_typeddict
 import click
 from markup import code, codes, prose, table, tags
 from operations_page import operations_page, operations_table
+from publishing_page import publishing_page
 
 import waremill
 from waremill import catalog, checks, errors, pipeline, providers, rules, steps, weights
@@ -112,10 +113,16 @@ def exit_codes() -> str:
 def _command(name: str, command: click.Command, context: click.Context) -> list[str]:
     usage = " ".join(["waremill", name, *command.collect_usage_pieces(context)])
     help_text = inspect.cleandoc(command.help or "")
-    parts = [f"## {name}", f"```text\n{usage}\n```", tags(help_text)]
+    parts = [f"{'#' if ' ' in name else ''}## {name}", f"```text\n{usage}\n```", tags(help_text)]
     rows = [_option(one) for one in command.params if isinstance(one, click.Option)]
     rows.append((codes(context.help_option_names), "Show the help.", ""))
     parts.append(table(["option", "", "default"], rows))
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(context):
+            one = command.get_command(context, inner)
+            assert one is not None
+            own = click.Context(one, info_name=inner, parent=context)
+            parts += _command(f"{name} {inner}", one, own)
     return parts
 
 
@@ -470,6 +477,7 @@ PAGES: Mapping[str, tuple[str, str, Callable[[], str]]] = {
     "commands.md": ("Commands", "usage, options, exit codes", commands),
     "settings.md": ("Settings", "`waremill.toml`, the environment, `.env`", settings),
     "files.md": ("Catalogue files", "what is read, cleaned, selected, written", files_page),
+    "publishing.md": ("Publishing", "mappings, formats and their fields", publishing_page),
     "templates.md": ("Templates", "sections, output, texts and conditions", templates_page),
     "steps.md": ("Pipelines and steps", "a pipeline's file, every step", steps_page),
     "pictures.md": ("Operations on pictures", "every operation, its options", operations_page),

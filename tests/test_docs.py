@@ -19,6 +19,8 @@ import yaml
 
 import waremill
 from waremill import checks, steps
+from waremill.catalog.publishers.formats import formats
+from waremill.catalog.publishers.mapping import load_mapping
 from waremill.cli import COMMANDS, SUMMARIES, cli
 from waremill.domain import Target
 from waremill.errors import UserError
@@ -295,6 +297,9 @@ def load_snippet(text: str) -> None:
         parent = value.get("parent", "Unrelated")
         stub = f"category: {parent}\nattributes: {{}}\n"
         load_schemas({"schemas/page.yaml": text, "schemas/parent.yaml": stub})
+    elif "columns" in names:
+        options = {one for info in formats().values() for one in info.options} | {"key"}
+        load_mapping({"publish/page.yaml": text}, "publish/page.yaml", options)
     elif names & {"steps", "targets", "params", "review"}:
         rest = "" if "steps" in names else "\nsteps: [{check: [language]}]"
         called = value.get("name", "page")

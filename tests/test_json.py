@@ -90,6 +90,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
         shell.run("review", "review", finished, "--accept-where", "_findings = 0")
         shell.run("export", "export", finished, str(folder / "copy.xlsx"), "--accepted")
         shell.run("report", "report", finished)
+        shared(shell, finished)
         made = Shell(folder.parent / "new")
         made.run("init", "init", "--example", "perfume")
         with serving(folder) as server:
@@ -98,6 +99,32 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
         talked(shell)
         people(shell)
     return {**shell.printed, **made.printed}
+
+
+def shared(shell: Shell, run: str) -> None:
+    """Publish a run to a feed whose one row too long is refused, and take it back."""
+    folder = shell.folder
+    with (folder / "waremill.toml").open("a", encoding="utf-8") as file:
+        file.write('[publish.feed]\nformat = "acp"\nout = "feed.jsonl"\n')
+    (folder / "publish").mkdir()
+    text = "".join(f"  {name}: {{value: {value}}}\n" for name, value in {
+        "url": "https://shop.example", "image_url": "https://shop.example/a.jpg", "price": "5 USD",
+        "availability": "in_stock", "is_eligible_search": "true", "is_eligible_checkout": "false",
+        "seller_name": "Shop", "seller_url": "https://shop.example", "store_country": "US",
+        "target_countries": "US",
+    }.items())  # fmt: skip
+    text += "  item_id: sku\n  title: title\n  description: notes\n  brand: {from: brand}\n"
+    place = folder / "publish" / "feed.yaml"
+    place.write_text(f"columns:\n{text}  color: {{value: {'x' * 41}}}\n", encoding="utf-8")
+    refused = shell.run("publish", "publish", run, "feed", "--dry-run", code=1)
+    assert refused["publications"][0]["refusals"]
+    place.write_text(f"columns:\n{text}", encoding="utf-8")
+    shell.run("publish", "publish", "run", run, "feed")
+    shell.run("publish-list", "publish", "list")
+    shell.run("publish-show", "publish", "show", "last")
+    shell.run("publish-show", "publish", "rollback", "last")
+    shell.run("publish-channels", "publish", "channels")
+    shell.run("error", "publish", run, "feeds", code=2)
 
 
 def operated(shell: Shell) -> None:

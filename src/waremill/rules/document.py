@@ -105,6 +105,19 @@ class Section:
         node = self._scalar(key, "text")
         return default if node is None else str(node.value).strip()
 
+    def raw(self, key: str) -> str | None:
+        """Read a text with the blanks around it, which a separator may consist of."""
+        node = self._scalar(key, "text")
+        return None if node is None else str(node.value)
+
+    def line_of(self, key: str) -> int:
+        """Give the line a key stands on, from 1."""
+        return int(self._pairs[key][0].start_mark.line) + 1
+
+    def holds_mapping(self, key: str) -> bool:
+        """Say whether a key's value is a mapping."""
+        return isinstance(self._value(key), yaml.MappingNode)
+
     def flag(self, key: str, default: bool = False) -> bool:
         """Read a yes or no."""
         node = self._scalar(key, "true or false")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from waremill.settings.load import (
     Limits,
     Pictures,
+    Publishing,
     Server,
     Settings,
     Source,
@@ -26,6 +27,7 @@ __all__ = [
     "VENDORS",
     "Limits",
     "Pictures",
+    "Publishing",
     "Server",
     "Setting",
     "Settings",

@@ -115,6 +115,28 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Publishing:
+    """A channel that accepted content is published to, under the name the settings give it.
+
+    `mapping` is a workspace file's path; `url` is an SQLAlchemy URL, None where the `variable` that
+    should hold it is not set; `open_at_refused` is a share of rows.
+    """
+
+    name: str
+    format: str
+    mapping: str
+    out: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    template: Path | None = None
+    url: str | None = field(default=None, repr=False)
+    variable: str | None = None
+    table: str | None = None
+    pictures_url: str | None = None
+    staged: bool = False
+    open_at_refused: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A workspace's settings.
 
@@ -134,6 +156,7 @@ class Settings:
     limits: Limits
     server: Server
     sources: Mapping[str, Source]
+    publish: Mapping[str, Publishing]
     pictures: Pictures
     knowledge: Knowledge
     tools: Tools
@@ -209,6 +232,7 @@ def load_settings(
         limits=Limits(**document.values("limits")),
         server=Server(**document.values("server")),
         sources=_sources(document, variables),
+        publish=_publish(document, variables),
         pictures=_pictures(document),
         knowledge=Knowledge(**document.values("knowledge")),
         tools=Tools(**document.values("tools")),
@@ -319,10 +343,43 @@ def _sources(document: Document, environment: Mapping[str, str]) -> dict[str, So
             document.fail(("sources", name), f"“sources.{name}” needs one of url and url_env")
         variable = given.get("url_env")
         url = given.get("url") if variable is None else environment.get(variable)
-        match = None if url is None else re.match(r"(sqlite(?:\+\w+)?:///)(?=[^/?])", url)
-        if url is not None and match is not None:
-            url = f"{match[1]}{document.root}/{url[match.end() :]}"
-        found[name] = Source(url, variable)
+        found[name] = Source(_in_workspace(document, url), variable)
+    return found
+
+
+def _in_workspace(document: Document, url: str | None) -> str | None:
+    """Give a database's URL with a relative SQLite file in the workspace."""
+    match = None if url is None else re.match(r"(sqlite(?:\+\w+)?:///)(?=[^/?:])", url)
+    if url is None or match is None:
+        return url
+    return f"{match[1]}{document.root}/{url[match.end() :]}"
+
+
+def _publish(document: Document, environment: Mapping[str, str]) -> dict[str, Publishing]:
+    """Read the channels that are published to; files and an SQLite file are the workspace's."""
+    found = {}
+    for name in document.table("publish"):
+        place = ("publish", name)
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name):
+            document.fail(place, "a channel's name is of small letters, digits, hyphens and dots")
+        given = document.values(*place, pattern=("publish", "CHANNEL"))
+        if "format" not in given:
+            document.fail(place, f'“publish.{name}” needs a format; add format = "google-merchant"')
+        if "url" in given and "url_env" in given:
+            document.fail(place, f"“publish.{name}” needs one of url and url_env")
+        variable = given.pop("url_env", None)
+        url = given.pop("url", None) if variable is None else environment.get(variable)
+        template = given.pop("template", None)
+        (pictures,) = given.pop("pictures_url", (None,))[:1]
+        found[name] = Publishing(
+            name=name,
+            mapping=given.pop("mapping", f"publish/{name}.yaml"),
+            template=None if template is None else document.root / Path(template).expanduser(),
+            url=_in_workspace(document, url),
+            variable=variable,
+            pictures_url=pictures,
+            **given,
+        )
     return found
 
 

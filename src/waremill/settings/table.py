@@ -190,6 +190,29 @@ def _source_url(value: Any) -> str:
     return url
 
 
+def _database_url(value: Any) -> str:
+    url = _source_url(value)
+    if "?" in url and re.search(r"[?&](?:table|query)=", url, re.IGNORECASE):
+        raise ValueError("must name the database alone; the table stands in its own setting, table")
+    return url
+
+
+def _share(value: Any) -> float:
+    text = value.strip() if isinstance(value, str) else ""
+    if re.fullmatch(r"\d+(?:\.\d+)?\s*%", text):
+        value = float(text.rstrip("% ")) / 100
+    return _number(0, 1)(value)
+
+
+def _targets(value: Any) -> tuple[str, ...]:
+    for one in _texts(value):
+        try:
+            Target.parse(one)
+        except ValueError as problem:
+            raise ValueError(f"holds {problem}") from None
+    return _texts(value)
+
+
 def _variable(value: Any) -> str:
     (name,) = _key_names(_text(value))
     return name
@@ -310,6 +333,41 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "sources.NAME.url_env": Setting(
         _variable, "The variable that holds the URL, where it has a password.", "none"
+    ),
+    "publish.CHANNEL.format": Setting(
+        _text, "What is written: a format of publishing, such as google-merchant.", "required"
+    ),
+    "publish.CHANNEL.mapping": Setting(
+        _text, "The workspace's file that says what goes where.", "publish/CHANNEL.yaml"
+    ),
+    "publish.CHANNEL.out": Setting(
+        _texts,
+        "The files it writes, one a target; {target} in a name stands for the target.",
+        "named with the command",
+    ),
+    "publish.CHANNEL.targets": Setting(
+        _targets, "The targets that are published, in the order of the files.", "all of the run"
+    ),
+    "publish.CHANNEL.template": Setting(
+        _text, "The marketplace's own workbook that is filled (format workbook).", "none"
+    ),
+    "publish.CHANNEL.url": Setting(
+        _database_url, "The database that is written to (format sql).", "in url_env"
+    ),
+    "publish.CHANNEL.url_env": Setting(
+        _variable, "The variable that holds the URL, where it has a password.", "none"
+    ),
+    "publish.CHANNEL.table": Setting(_text, "The table that is written to (format sql).", "none"),
+    "publish.CHANNEL.pictures_url": Setting(
+        _urls, "The web address under which the folder of pictures can be read.", "none"
+    ),
+    "publish.CHANNEL.staged": Setting(
+        _truth, "Whether it is published in stages only: 1%, 10%, all.", "false"
+    ),
+    "publish.CHANNEL.open_at_refused": Setting(
+        _share,
+        "Share of refused rows up to which the next stage is published at once, as 0.02 or 2%.",
+        "a person opens it",
     ),
     "pictures.storage": Setting(
         _text,

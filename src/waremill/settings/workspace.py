@@ -16,7 +16,7 @@ from waremill.errors import ConfigError, Where
 FILE_NAME = "waremill.toml"
 FOLDERS = (
     *("templates", "pipelines", "examples", "schemas", "channels", "presets", "forbidden", "gold"),
-    "workflows", "questions",
+    "workflows", "questions", "publish",
 )  # fmt: skip
 FILES = ("glossary.csv",)
 LARGEST_FILE = 16 * 1024 * 1024

@@ -1,0 +1,203 @@
+"""From accepted items to receipts: mapped, judged by the format, compared with what is live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from waremill.app.publishing.channels import Opened
+from waremill.app.publishing.distinct import Distinct
+from waremill.app.publishing.stages import in_stage
+from waremill.app.publishing.tally import Tally
+from waremill.catalog.publishers.channel import Judged, Problem, Record
+from waremill.catalog.publishers.mapping import Names, Values, check_names, mapped
+from waremill.domain import Asset, is_missing
+from waremill.store import publishing as store
+from waremill.store import reporting
+from waremill.store.publishing import Accepted, Live, Receipt
+from waremill.store.runs import Run
+
+if TYPE_CHECKING:
+    from waremill.app.assembly import Assembly
+    from waremill.app.workspace import Workspace
+
+STRUCTURED = "structured_"
+"""What Google puts before a field's name where a model wrote it."""
+NOT_PUBLISHED = ("pending", "ready", "review", "rejected", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A record drawn from an item: the mapping's columns, and the results values came from."""
+
+    item: Accepted
+    record: Record
+    mapped: frozenset[str]
+    results: Mapping[str, int]
+    problems: tuple[Problem, ...]
+
+
+async def names_of(workspace: Workspace, run: Run, assembly: Assembly) -> Names:
+    """Give what a mapping's names can mean for a run."""
+    attributes = dict.fromkeys(run.plan["columns"])
+    if run.catalog_id is not None:
+        for catalog in await workspace.catalogs():
+            if catalog.id == run.catalog_id:
+                attributes |= dict.fromkeys(catalog.columns)
+    fields = dict.fromkeys((step.name, name) for step in assembly.steps for name in step.fields)
+    if any(step.preview and not step.fields for step in assembly.steps):
+        fields |= await _fields_of_the_data(workspace, run)
+    return Names(tuple(attributes), tuple(fields))
+
+
+async def _fields_of_the_data(workspace: Workspace, run: Run) -> dict[tuple[str, str], None]:
+    """Find fields that only the data tell, as a category's schema decides them."""
+    found: dict[tuple[str, str], None] = {}
+    after = 0
+    targets = tuple(run.plan["targets"])
+    while page := await workspace.database.read(store.accepted_page, run.id, targets, after):
+        after = page[-1].id
+        for item in page:
+            found |= dict.fromkeys(item.fields)
+    return found
+
+
+class Judging:
+    """Judges a run's accepted items for a channel, a page at a time."""
+
+    def __init__(self, workspace: Workspace, run: Run, opened: Opened, names: Names) -> None:
+        check_names(opened.mapping, names)
+        self._workspace = workspace
+        self._run = run
+        self._opened = opened
+        self._names = names
+
+    async def left_out(self, targets: Sequence[str]) -> tuple[dict[str, int], int]:
+        """Count the items that are not accepted, by state, and those that are."""
+        rows = await self._workspace.database.read(reporting.by_target, self._run.id, targets)
+        states: dict[str, int] = {}
+        for row in rows:
+            states[row["state"]] = states.get(row["state"], 0) + row["items"]
+        accepted = sum(states.get(one, 0) for one in ("accepted", "edited"))
+        return {one: states[one] for one in NOT_PUBLISHED if states.get(one)}, accepted
+
+    async def pages(
+        self, targets: Sequence[str], stage: str, tally: Tally
+    ) -> AsyncIterator[list[Receipt]]:
+        """Give what is to be published, a page of items at a time."""
+        database, after = self._workspace.database, 0
+        distinct = Distinct()
+        try:
+            while True:
+                page = await database.read(store.accepted_page, self._run.id, targets, after)
+                if not page:
+                    return
+                after = page[-1].id
+                chosen = [one for one in page if in_stage(one.group or one.key, stage)]
+                tally.later += len(page) - len(chosen)
+                live = {}
+                for target in targets:
+                    ids = [one.product_id for one in chosen if one.target == target]
+                    live[target] = await database.read(
+                        store.live_values, self._opened.settings.name, target, ids
+                    )
+                yield await asyncio.to_thread(self._judged, chosen, live, tally, distinct)
+        finally:
+            distinct.close()
+
+    def _judged(
+        self,
+        items: Sequence[Accepted],
+        live: Mapping[str, Mapping[int, Mapping[str, Live]]],
+        tally: Tally,
+        distinct: Distinct,
+    ) -> list[Receipt]:
+        drawn = [self._draw(one, live[one.target].get(one.product_id, {})) for one in items]
+        judged = self._opened.channel.judge([one.record for one in drawn])
+        found: list[Receipt] = []
+        for one, verdict in zip(drawn, judged, strict=True):
+            problems = [*one.problems, *verdict.problems]
+            if not problems and verdict.identity:
+                owner = distinct.owner(one.item.target, verdict.identity, one.item.key)
+                if owner != one.item.key:
+                    shown = " · ".join(part for part in verdict.identity if part)
+                    problems = [Problem("", f"“{shown}” is what the product {owner} has already")]
+            if problems:
+                tally.refuse(one.item.key, one.item.target, problems)
+                continue
+            known = live[one.item.target].get(one.item.product_id, {})
+            found += _receipts(one, verdict, known, tally)
+        return found
+
+    def _draw(self, item: Accepted, live: Mapping[str, Live]) -> Drawn:
+        fields = {place: value for place, (value, _) in item.fields.items()}
+        values = Values(item.key, item.group, item.target, item.attributes, fields)
+        found: dict[str, Any] = {}
+        results: dict[str, int] = {}
+        problems = []
+        for column in self._opened.mapping.columns:
+            one = mapped(column, self._names, values)
+            value, problem = one.value, one.problem
+            if problem is None:
+                value, problem = self._linked(value)
+            if problem is not None:
+                problems.append(Problem(column.column, problem))
+            elif not is_missing(value):
+                found[column.column] = value
+                if one.source is not None:
+                    results[column.column] = item.fields[one.source][1]
+        standing = {name: one.value for name, one in live.items() if one.value is not None}
+        record = Record(item.key, item.group, item.target, found, standing, frozenset(results))
+        columns = frozenset(one.column for one in self._opened.mapping.columns)
+        return Drawn(item, record, columns, results, tuple(problems))
+
+    def _linked(self, value: Any) -> tuple[Any, str | None]:
+        """Turn references to stored pictures into web addresses, or say why that cannot be."""
+        entries = value if isinstance(value, list) else [value]
+        assets = [Asset.parse(one) for one in entries]
+        if not any(assets):
+            return value, None
+        base = self._opened.settings.pictures_url
+        if base is None:
+            return None, "it is a stored picture: set pictures_url, where the channel can read it"
+        linked = [
+            one if asset is None else f"{base}/{asset.path}"
+            for one, asset in zip(entries, assets, strict=True)
+        ]
+        return (linked if isinstance(value, list) else linked[0]), None
+
+
+def _receipts(
+    drawn: Drawn, verdict: Judged, live: Mapping[str, Live], tally: Tally
+) -> list[Receipt]:
+    """Compare a judged record with what is live; give what differs."""
+    item, found = drawn.item, []
+    standing = {name for name, one in live.items() if one.value is not None}
+    given = drawn.record.values
+    for name, value in verdict.values.items():
+        if is_missing(value):
+            continue
+        known = live.get(name)
+        if known is not None and known.hash == store.value_hash(value):
+            own = name.removeprefix(STRUCTURED)
+            missing = own in drawn.mapped and own not in given
+            tally.count(name, "kept" if missing else "unchanged")
+            continue
+        tally.count(name, "changed" if name in standing else "new")
+        source = drawn.results.get(name) or drawn.results.get(name.removeprefix(STRUCTURED))
+        found.append(
+            Receipt(item.target, item.product_id, name, value, source,
+                    known.receipt_id if known else None,
+                    verdict.before.get(name) if known is None else None)
+        )  # fmt: skip
+    for name in standing - verdict.values.keys():
+        tally.count(name, "taken_back")
+        found.append(Receipt(item.target, item.product_id, name, None, None, live[name].receipt_id))
+    how = "unchanged" if not found else ("changed" if standing else "new")
+    tally.rows[how] += 1
+    return found
+
+
+__all__ = ["Judging", "names_of"]

@@ -1,0 +1,188 @@
+"""The use case *publish*: accepted content of a run goes to a channel, in stages or at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from waremill.app import auditing
+from waremill.app.publishing.channels import (
+    Opened,
+    find_channel,
+    open_channel,
+    outputs_of,
+    targets_of,
+)
+from waremill.app.publishing.history import PublicationShown, shown, shown_dry
+from waremill.app.publishing.judging import Judging, names_of
+from waremill.app.publishing.stages import check_order, next_stage, read_stage
+from waremill.app.publishing.tally import Tally
+from waremill.app.publishing.writing import (
+    add_receipts,
+    fail,
+    settle_unfinished,
+    write_and_count,
+)
+from waremill.app.working import owner_name, thaw
+from waremill.errors import Conflict
+from waremill.store import publishing as store
+from waremill.store.pipelines import save_files
+from waremill.store.publishing import Publication
+from waremill.store.runs import Run
+
+if TYPE_CHECKING:
+    from waremill.app.workspace import Workspace
+
+OnPage = Callable[[str, int], None]
+"""Is told what is done, and for how many rows so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOptions:
+    """How a run is published.
+
+    `out` names the files, one a target, or a database; none takes the settings'. `targets` are of
+    the run, none for the settings'. With `dry_run` nothing is written.
+    """
+
+    out: tuple[str, ...] = ()
+    stage: str | None = None
+    dry_run: bool = False
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is published where: the same for all stages."""
+
+    workspace: Workspace
+    run: Run
+    opened: Opened
+    judging: Judging
+    outputs: dict[str, str]
+    on_page: OnPage | None
+
+
+async def publish(
+    workspace: Workspace,
+    run: str,
+    channel: str,
+    options: PublishOptions | None = None,
+    on_page: OnPage | None = None,
+) -> list[PublicationShown]:
+    """Publish a run's accepted items to a channel; give the publications, one a stage.
+
+    For operators of the run's team. Raises UserError for what cannot work and Conflict for a stage
+    that is not open yet, for a run without accepted items, and while somebody else publishes to the
+    channel; nothing is changed then.
+    """
+    options = options or PublishOptions()
+    found = await workspace.find_run(run, "operator")
+    settings = find_channel(workspace, channel)
+    stage = await _stage_of(workspace, found, channel, options)
+    targets = targets_of(settings, found.plan["targets"], options.targets)
+    assembly = await thaw(workspace.settings, workspace.database, found, check_models=False)
+    names = await names_of(workspace, found, assembly)
+    opened = open_channel(workspace, settings, options.out)
+    try:
+        outputs = outputs_of(opened, workspace.settings.root, options.out, targets)
+        job = _Job(
+            workspace, found, opened, Judging(workspace, found, opened, names), outputs, on_page
+        )
+        if options.dry_run:
+            return [await _dry(job, stage)]
+        await settle_unfinished(workspace, channel)
+        made = [await _publish(job, stage)]
+        most = settings.open_at_refused
+        while most is not None and options.stage is not None:
+            share = made[-1].refused_share
+            following = next_stage(made[-1].stage)
+            if following is None or share > most:
+                break
+            made.append(await _publish(job, following))
+        return made
+    finally:
+        opened.channel.close()
+
+
+async def _stage_of(workspace: Workspace, run: Run, channel: str, options: PublishOptions) -> str:
+    """Give the stage that is asked for, and check that it is open."""
+    settings = find_channel(workspace, channel)
+    done = await workspace.database.read(store.stages_done, run.id, channel)
+    if options.stage is None and not settings.staged:
+        return "all"
+    if options.stage is None:
+        if "all" in done:
+            return "all"
+        raise Conflict(f"“{channel}” is published in stages: begin with --stage 1%")
+    stage = read_stage(options.stage)
+    if not options.dry_run:
+        check_order(stage, done, channel)
+    return stage
+
+
+async def _dry(job: _Job, stage: str) -> PublicationShown:
+    tally = await _tally(job)
+    async for receipts in job.judging.pages(tuple(job.outputs), stage, tally):
+        if job.on_page is not None:
+            job.on_page("judged", tally.considered)
+        del receipts
+    tally.notes += job.opened.channel.notes
+    return shown_dry(job.workspace, job.run, job.opened.settings, stage, tally, job.outputs)
+
+
+async def _tally(job: _Job) -> Tally:
+    left_out, accepted = await job.judging.left_out(tuple(job.outputs))
+    if not accepted:
+        raise Conflict(
+            f"nothing of run {job.run.name} is accepted yet; only what is accepted is published"
+        )
+    return Tally(left_out=left_out)
+
+
+async def _publish(job: _Job, stage: str) -> PublicationShown:
+    workspace, tally = job.workspace, await _tally(job)
+    publication = await workspace.database.write(_open, job, stage)
+    try:
+        async for receipts in job.judging.pages(tuple(job.outputs), stage, tally):
+            await add_receipts(workspace, publication, receipts)
+            if job.on_page is not None:
+                job.on_page("judged", tally.considered)
+        if job.on_page is not None:
+            job.on_page("writing", tally.considered)
+        await write_and_count(workspace, job.opened, publication, tally)
+    except BaseException as error:
+        await fail(workspace, publication, str(error) or type(error).__name__)
+        raise
+    return await shown(workspace, publication.id)
+
+
+def _open(conn: Connection, job: _Job, stage: str) -> Publication:
+    settings, run = job.opened.settings, job.run
+    values = opening(job.workspace, job.opened, conn)
+    made = store.open_publication(
+        conn,
+        {**values, "run_id": run.id, "team_id": run.team_id, "stage": stage,
+         "outputs": job.outputs},
+    )  # fmt: skip
+    auditing.record(
+        conn, job.workspace.actor, "publication.start", f"publication {made.name}", run.team_id,
+        channel=settings.name, run=run.name, stage=stage,
+    )  # fmt: skip
+    return made
+
+
+def opening(workspace: Workspace, opened: Opened, conn: Connection) -> dict[str, Any]:
+    """Give what every new publication's row has, and keep its mapping's text."""
+    path = opened.settings.mapping
+    hashes = save_files(conn, {path: opened.text})
+    return {
+        "channel": opened.settings.name, "format": opened.settings.format,
+        "mapping": hashes[path], "by": workspace.actor.name, "owner": owner_name(),
+    }  # fmt: skip
+
+
+__all__ = ["OnPage", "PublishOptions", "opening", "publish"]

@@ -1,0 +1,146 @@
+"""Writes what is published to its files or its database, and lets the receipts count after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from waremill.app import auditing
+from waremill.app.publishing.channels import Opened
+from waremill.app.publishing.tally import Tally
+from waremill.app.working import owner_is_dead, owner_name
+from waremill.catalog.publishers import whole_file
+from waremill.catalog.publishers.channel import Record
+from waremill.errors import Conflict
+from waremill.store import publishing as store
+from waremill.store.publishing import Publication, Receipt
+from waremill.store.runs import clock
+
+if TYPE_CHECKING:
+    from waremill.app.workspace import Workspace
+
+_AWAY = 3600.0
+"""Seconds after which a publication of another machine that said nothing is taken as dead."""
+NOTHING_LIVE = "nothing is live in this channel yet, so no file was written"
+
+
+async def settle_unfinished(workspace: Workspace, channel: str) -> None:
+    """Bring a channel's cut-off publication to its end, or give it up.
+
+    Raises Conflict for one that somebody is at. What was written already counts; what was not is
+    published anew by whoever asks next.
+    """
+    found = await workspace.database.read(store.unfinished, channel)
+    if found is None:
+        return
+    if not await workspace.database.read(_is_dead, found):
+        raise Conflict(
+            f"the channel “{channel}” is being published to just now, by {found.by} ({found.name})"
+        )
+    if found.state == "written":
+        await count_receipts(workspace, found)
+        return
+    gone = {"state": "failed", "reason": "its process ended before it was written"}
+    await workspace.database.write(store.set_publication, found.id, gone)
+
+
+def _is_dead(conn: Connection, publication: Publication) -> bool:
+    if publication.owner is None:
+        return True
+    if publication.owner.split(":")[0] == owner_name().split(":")[0]:
+        return owner_is_dead(publication.owner)
+    beat = publication.heartbeat
+    return clock(conn) - (publication.created_at if beat is None else beat) > _AWAY
+
+
+async def add_receipts(
+    workspace: Workspace, publication: Publication, receipts: Sequence[Receipt]
+) -> None:
+    """Write receipts, some thousands a transaction."""
+    for start in range(0, len(receipts), store.SETTLED_AT_ONCE):
+        some = receipts[start : start + store.SETTLED_AT_ONCE]
+        await workspace.database.write(store.add_receipts, publication, some)
+
+
+async def write_and_count(
+    workspace: Workspace, opened: Opened, publication: Publication, tally: Tally
+) -> None:
+    """Write a publication to its target and let its receipts count; then it is done.
+
+    Whatever goes wrong before it is written leaves it failed, and nothing counts.
+    """
+    files, notes = await workspace.database.read_all(_write, opened, publication)
+    tally.files, tally.notes = files, [*tally.notes, *notes, *opened.channel.notes]
+    written = {"state": "written", "report": tally.as_json()}
+    await workspace.database.write(store.set_publication, publication.id, written)
+    await count_receipts(workspace, publication)
+
+
+async def count_receipts(workspace: Workspace, publication: Publication) -> None:
+    """Let a written publication's receipts count, and end it; again changes nothing."""
+    after = 0
+    while after := await workspace.database.write(store.settle, publication, after):
+        pass
+
+    def end(conn: Connection) -> None:
+        store.set_publication(conn, publication.id, {"state": "done"})
+        now = store.get_publication(conn, publication.id)
+        rows = (now.report or {}).get("rows", {})
+        auditing.record(
+            conn, workspace.actor, "publication.done", f"publication {now.name}", now.team_id,
+            channel=now.channel, stage=now.stage, **rows,
+        )  # fmt: skip
+
+    await workspace.database.write(end)
+
+
+async def fail(workspace: Workspace, publication: Publication, reason: str) -> None:
+    """End a publication that could not be written."""
+    await workspace.database.write(_fail, publication.id, reason)
+
+
+def _fail(conn: Connection, publication_id: int, reason: str) -> None:
+    now = store.get_publication(conn, publication_id)
+    if now.state == "working":
+        store.set_publication(conn, publication_id, {"state": "failed", "reason": reason})
+
+
+def _write(
+    conn: Connection, opened: Opened, publication: Publication
+) -> tuple[list[dict[str, Any]], list[str]]:
+    channel, files, notes = opened.channel, [], []
+    for target, out in publication.outputs.items():
+        rows = _groups(conn, opened, publication, target)
+        first = next(rows, None)
+        if first is None:
+            notes += [NOTHING_LIVE] if channel.whole else []
+            continue
+        groups = _with(first, rows)
+        if not out:
+            written = channel.write(groups, Path(), "")
+        else:
+            with whole_file(Path(out)) as temporary:
+                written = channel.write(groups, temporary, opened.info.suffix_of(out) or "")
+        files.append({"target": target or None, "path": out or None, "rows": written.rows})
+        notes += written.notes
+    return files, list(dict.fromkeys(notes))
+
+
+def _groups(
+    conn: Connection, opened: Opened, publication: Publication, target: str
+) -> Iterator[list[Record]]:
+    channel = opened.channel
+    pages = store.live_pages(
+        conn, publication, target, whole=channel.whole, grouped=channel.grouped
+    )
+    for page in pages:
+        for group in page:
+            yield [Record(one.key, one.group, target, one.values) for one in group]
+
+
+def _with(first: list[Record], rest: Iterator[list[Record]]) -> Iterator[list[Record]]:
+    yield first
+    yield from rest
