@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from tests.web.shops import Shop, keeps, shop, stocked, vendor_url
+from tests.web.test_rest_generate import events
 
 __all__ = ["shop", "stocked", "vendor_url"]
 
@@ -61,6 +63,48 @@ async def test_what_is_sent_is_found_and_goes_again(shop: Shop) -> None:
     assert await shop.ask("POST", f"{BASE}/search", query) == []
     await shop.ask("DELETE", BASE, status=204)
     await shop.ask("GET", BASE, status=404)
+
+
+async def test_adding_says_how_far_it_is_as_events_and_to_whoever_looks(shop: Shop) -> None:
+    uploads = [await send(shop, f"part-{n}.md", REMOTE + b" Part %d." % n) for n in range(30)]
+    headers = {"Accept": "text/event-stream"}
+    adding = asyncio.create_task(
+        shop.client.post(f"{BASE}/documents", json={"uploads": uploads}, headers=headers)
+    )
+    seen = []
+    while not adding.done():
+        known = await shop.client.get(BASE)
+        if known.status_code == 200:
+            seen.append((known.json()["state"], known.json()["progress"]))
+    reply = await adding
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    said = events(reply.text)
+    *told, (name, done) = said
+    assert name == "result"
+    keeps("knowledge-add", done)
+    assert done["new"] == 30
+    assert {name for name, _ in told} == {"progress"}
+    assert list(dict.fromkeys(each["stage"] for _, each in told)) == [
+        "loading", "embedding", "indexing",
+    ]  # fmt: skip
+    assert ("progress", {"stage": "embedding", "done": 30, "total": 30}) in told
+    meanwhile = [progress for state, progress in seen if state == "changing" and progress]
+    assert meanwhile and meanwhile[-1]["stage"] in ("loading", "embedding", "indexing")
+    after = await shop.ask("GET", BASE)
+    assert (after["state"], after["progress"], after["documents"]) == ("ready", None, 30)
+    again = await shop.client.post(f"{BASE}/rebuild", headers=headers)
+    assert [name for name, _ in events(again.text)] == ["progress", "result"]
+
+
+async def test_a_stream_of_adding_ends_with_the_problem(shop: Shop) -> None:
+    headers = {"Accept": "text/event-stream"}
+    reply = await shop.client.post(
+        f"{BASE}/documents", json={"uploads": ["x" * 22]}, headers=headers
+    )
+    ((name, problem),) = events(reply.text)
+    assert (name, problem["status"]) == ("error", 404)
+    assert "there is no upload" in problem["detail"]
 
 
 async def test_a_document_of_an_address_is_named_by_it(shop: Shop) -> None:

@@ -5,21 +5,27 @@ A request sends files as uploads and names web addresses; no path of the server'
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
 from waremill.app import knowing
-from waremill.app.knowing import AddOptions, Progress
+from waremill.app.knowing import Added, AddOptions, Progress
 from waremill.app.knowing.searching import LONGEST, MOST
 from waremill.domain import Search
 from waremill.web.rest.acting import Acting
 from waremill.web.rest.shapes import Cursor, Given, Listing, Name, Shown, Size, team_names
+from waremill.web.rest.streaming import Say, may_stream, stream, wants_stream
 
 router = APIRouter(prefix="/v1", tags=["knowledge"])
 
+_EVERY = 0.2
+"""Seconds between two words on how far a stage is."""
+_EVENTS = "What was done; as events `progress`, `result` and `error` on request."
 _Base = Annotated[
     str,
     Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f/]+$",
@@ -191,14 +197,23 @@ async def search_knowledge(workspace: Acting, knowledge: _Base, given: SearchGiv
     return await workspace.search(Search(knowledge, given.query, given.top, given.where))
 
 
-@router.post("/knowledge/{knowledge}/rebuild")
-async def rebuild_knowledge(workspace: Acting, knowledge: _Base) -> RebuiltShown:
-    """Make the index anew from the database, with the embedder the settings name."""
-    done = await knowing.rebuild(workspace, knowledge)
-    return RebuiltShown(
-        knowledge=done.name, passages=done.passages, embedder=done.embedder,
-        embedded=done.embedded, version=done.version,
-    )  # fmt: skip
+@router.post(
+    "/knowledge/{knowledge}/rebuild", response_model=RebuiltShown, responses=may_stream(_EVENTS)
+)
+async def rebuild_knowledge(workspace: Acting, request: Request, knowledge: _Base) -> Response:
+    """Make the index anew from the database, with the embedder the settings name.
+
+    With `Accept: text/event-stream` it says how far it is, as adding documents does.
+    """
+
+    async def work(say: Say | None = None) -> Any:
+        done = await knowing.rebuild(workspace, knowledge, _Telling(say))
+        return RebuiltShown(
+            knowledge=done.name, passages=done.passages, embedder=done.embedder,
+            embedded=done.embedded, version=done.version,
+        ).model_dump(mode="json")  # fmt: skip
+
+    return stream(request, work) if wants_stream(request) else JSONResponse(await work())
 
 
 @router.get("/knowledge/{knowledge}/documents", response_model=Listing[DocumentShown])
@@ -209,24 +224,35 @@ async def list_documents(
     return await knowing.list_documents(workspace, knowledge, after=cursor, size=size)
 
 
-@router.post("/knowledge/{knowledge}/documents", status_code=201)
-async def add_documents(workspace: Acting, knowledge: _Base, given: DocumentsGiven) -> AddedShown:
+@router.post(
+    "/knowledge/{knowledge}/documents",
+    status_code=201,
+    response_model=AddedShown,
+    responses=may_stream(_EVENTS),
+)
+async def add_documents(
+    workspace: Acting, request: Request, knowledge: _Base, given: DocumentsGiven
+) -> Response:
     """Add uploads and web addresses; the base is made if need be.
 
-    Only what is new or changed is read. It is answered when all is indexed; what was added before a
-    connection broke stays, and the same request again goes on.
+    Only what is new or changed is read. With `Accept: text/event-stream` it says how far it is:
+    `progress` events with `stage`, `done` and `total` (null: not known yet), then one `result` with
+    what is answered otherwise, or one `error` with a problem. Without, it is answered when all is
+    indexed; `progress` of `GET /v1/knowledge/{knowledge}` says meanwhile how far it is. A client
+    that leaves stops nothing; what a server that stopped had added stays, and the same request
+    again goes on.
     """
-    options = AddOptions(given.metadata)
-    done = await knowing.add_sent(workspace, knowledge, given.uploads, given.addresses, options)
-    return AddedShown(
-        knowledge=done.name, new=done.new, changed=done.changed, unchanged=done.unchanged,
-        removed=done.removed, passages=done.passages, version=done.version,
-        problems=done.problem_count, notes=done.notes[:100],
-        first_problems=[
-            DocumentProblem(document=document, message=message)
-            for document, message in done.problems[:100]
-        ],
-    )  # fmt: skip
+
+    async def work(say: Say | None = None) -> Any:
+        options = AddOptions(given.metadata)
+        done = await knowing.add_sent(
+            workspace, knowledge, given.uploads, given.addresses, options, _Telling(say)
+        )
+        return _added(done).model_dump(mode="json")
+
+    if wants_stream(request):
+        return stream(request, work)
+    return JSONResponse(await work(), status_code=201)
 
 
 @router.get("/knowledge/{knowledge}/passages/{passage}", response_model=PassageInPlaceShown)
@@ -245,6 +271,35 @@ async def show_document(workspace: Acting, knowledge: _Base, document: _Document
 async def drop_document(workspace: Acting, knowledge: _Base, document: _Document) -> None:
     """Remove a document from a knowledge base."""
     await knowing.remove_documents(workspace, knowledge, [document])
+
+
+class _Telling:
+    """Says how far a change is: each stage at once, and then a few times a second."""
+
+    def __init__(self, say: Say | None) -> None:
+        self._say = say
+        self._stage = ""
+        self._last = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        again = progress.stage == self._stage and progress.done != progress.total
+        if self._say is None or (again and now - self._last < _EVERY):
+            return
+        self._stage, self._last = progress.stage, now
+        self._say("progress", _progress(progress).model_dump())
+
+
+def _added(done: Added) -> AddedShown:
+    return AddedShown(
+        knowledge=done.name, new=done.new, changed=done.changed, unchanged=done.unchanged,
+        removed=done.removed, passages=done.passages, version=done.version,
+        problems=done.problem_count, notes=done.notes[:100],
+        first_problems=[
+            DocumentProblem(document=document, message=message)
+            for document, message in done.problems[:100]
+        ],
+    )  # fmt: skip
 
 
 def _progress(found: Progress) -> ProgressShown:
