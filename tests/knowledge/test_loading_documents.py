@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,11 +25,18 @@ from waremill.knowledge.document import Document
 from waremill.knowledge.loading import Isolation, load
 
 
+@pytest.fixture(scope="module")
+def isolation() -> Iterator[Isolation]:
+    """A child for many documents: it takes long to start, and one is like another."""
+    with closing(Isolation()) as own:
+        yield own
+
+
 def kinds(document: Document) -> list[str]:
     return [one.kind for one in document.sections]
 
 
-def test_markdown_keeps_headings_lists_tables_and_front_matter() -> None:
+def test_markdown_keeps_headings_lists_tables_and_front_matter(isolation: Isolation) -> None:
     text = """---
 title: Care
 brand: Acme
@@ -52,7 +60,7 @@ Wash at 30 °C.
 code # no heading
 ```
 """
-    found = load(text.encode(), "care.md")
+    found = load(text.encode(), "care.md", isolation=isolation)
     assert found.title == "Care"
     assert found.metadata == {"brand": "Acme", "valid_to": "2027-01-31", "markets": ["DE", "FR"]}
     assert [one.headings for one in found.sections] == [
@@ -62,20 +70,20 @@ code # no heading
     assert found.sections[2].text.startswith("| Fabric | Iron |")
 
 
-def test_addresses_of_pictures_and_inner_links_are_left_out() -> None:
+def test_addresses_of_pictures_and_inner_links_are_left_out(isolation: Isolation) -> None:
     text = "See ![the box](data:image/png;base64,AAAA) and [below](#care) or [us](https://a.example/x)."
-    (section,) = load(text.encode(), "a.md").sections
+    (section,) = load(text.encode(), "a.md", isolation=isolation).sections
     assert section.text == "See the box and below or [us](https://a.example/x)."
 
 
-def test_front_matter_that_is_no_yaml_names_its_line() -> None:
+def test_front_matter_that_is_no_yaml_names_its_line(isolation: Isolation) -> None:
     with pytest.raises(SourceError, match="no YAML") as caught:
-        load(b"---\na: [1\nb: 2\n---\ntext", "a.md")
+        load(b"---\na: [1\nb: 2\n---\ntext", "a.md", isolation=isolation)
     assert caught.value.where is not None
     assert caught.value.where.line == 4 or caught.value.where.line == 3
 
 
-def test_a_page_loses_scripts_navigation_and_what_is_hidden() -> None:
+def test_a_page_loses_scripts_navigation_and_what_is_hidden(isolation: Isolation) -> None:
     page = """<!doctype html><html lang="de-DE"><head><title>Garantie</title></head><body>
     <nav><a href="/">Start</a></nav><header><a href="/">Logo</a></header>
     <script>document.write("stolen")</script><style>p{}</style>
@@ -83,7 +91,7 @@ def test_a_page_loses_scripts_navigation_and_what_is_hidden() -> None:
     <article><h1>Garantie</h1><p>Zwei Jahre.</p><h2>Ausnahmen</h2>
     <table><tr><th>Teil</th><th>Jahre</th></tr><tr><td>Akku</td><td>1</td></tr></table></article>
     <footer>© Acme</footer></body></html>"""
-    found = load(page.encode(), "garantie.html")
+    found = load(page.encode(), "garantie.html", isolation=isolation)
     assert found.title == "Garantie"
     assert found.metadata == {"language": "de"}
     assert "Zwei Jahre." in found.text
@@ -97,38 +105,44 @@ def test_a_page_loses_scripts_navigation_and_what_is_hidden() -> None:
     ("encoding", "said"),
     [("gb18030", "gbk"), ("shift_jis", "shift_jis"), ("utf-8", "utf-8"), ("utf-16", "utf-16")],
 )
-def test_a_page_is_decoded_as_it_says_itself(encoding: str, said: str) -> None:
+def test_a_page_is_decoded_as_it_says_itself(
+    encoding: str, said: str, isolation: Isolation
+) -> None:
     head = f'<html><head><meta charset="{said}"><title>香水</title></head>'
     page = f"{head}<body><p>香水の説明</p></body></html>"
     if encoding == "gb18030":
         page = page.replace("の説明", "的说明")
-    found = load(page.encode(encoding), "a.html")
+    found = load(page.encode(encoding), "a.html", isolation=isolation)
     assert found.title == "香水"
     assert found.sections[0].text in ("香水の説明", "香水的说明")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030", "big5"])
-def test_text_in_any_encoding_is_read(encoding: str) -> None:
+def test_text_in_any_encoding_is_read(encoding: str, isolation: Isolation) -> None:
     text = "退換貨政策\n\n收到商品後三十天內可以退貨，我們會在七天內退款。" * 3
-    found = load(text.encode(encoding), "a.txt")
+    found = load(text.encode(encoding), "a.txt", isolation=isolation)
     assert found.sections[0].text == "退換貨政策"
 
 
-def test_a_word_file_keeps_headings_and_tables() -> None:
+def test_a_word_file_keeps_headings_and_tables(isolation: Isolation) -> None:
     content = word_file(
         word_paragraph("Returns", "Heading1"), word_paragraph("Within 30 days."),
         word_paragraph("Exceptions", "Heading2"),
         word_table([["Item", "Days"], ["Sale", "14"]]),
     )  # fmt: skip
-    found = load(content, "returns.docx")
+    found = load(content, "returns.docx", isolation=isolation)
     assert [one.headings for one in found.sections] == [("Returns",), ("Returns", "Exceptions")]
     assert kinds(found) == ["text", "table"]
     assert "| Sale | 14 |" in found.sections[1].text
     assert found.title == "Returns"
 
 
-def test_slides_are_pages_under_their_titles() -> None:
-    found = load(slides(("Launch", ["In May"]), ("Prices", ["From 20 EUR"])), "plan.pptx")
+def test_slides_are_pages_under_their_titles(isolation: Isolation) -> None:
+    found = load(
+        slides(("Launch", ["In May"]), ("Prices", ["From 20 EUR"])),
+        "plan.pptx",
+        isolation=isolation,
+    )
     assert [(one.headings, one.page) for one in found.sections] == [
         (("Launch",), 1), (("Prices",), 2),
     ]  # fmt: skip
@@ -216,11 +230,6 @@ HOSTILE = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def isolation() -> Isolation:
-    return Isolation()
-
-
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_cannot_be_read_is_said_in_one_sentence(name: str, isolation: Isolation) -> None:
     content, sentence = HOSTILE[name]
@@ -228,7 +237,6 @@ def test_what_cannot_be_read_is_said_in_one_sentence(name: str, isolation: Isola
         load(content, name, isolation=isolation)
     assert str(caught.value).startswith(f"{name}: ")
     assert "\n" not in str(caught.value)
-    isolation.close()
 
 
 def test_a_file_that_is_too_large_is_not_parsed() -> None:

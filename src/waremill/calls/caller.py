@@ -25,6 +25,7 @@ from waremill.domain import (
     Provider,
     Response,
     Usage,
+    storable,
 )
 from waremill.errors import (
     AccessDenied,
@@ -364,11 +365,6 @@ class _Hearing:
         if self.first is None:
             self.first = time.monotonic() - self._started
         self._emit(text)
-
-
-def storable(text: str) -> str:
-    """Replace what PostgreSQL cannot keep in a text: the NUL character."""
-    return text.replace("\x00", "\ufffd") if "\x00" in text else text
 
 
 def error_was_sent(error: ProviderError) -> bool:

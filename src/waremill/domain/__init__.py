@@ -34,6 +34,7 @@ from waremill.domain.requests import (
     Response,
     Usage,
 )
+from waremill.domain.texts import storable
 from waremill.domain.tools import CallMessage, ResultMessage, ToolCall, ToolSpec
 
 __all__ = [
@@ -74,4 +75,5 @@ __all__ = [
     "is_missing",
     "named_pictures",
     "refers",
+    "storable",
 ]

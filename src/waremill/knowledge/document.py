@@ -6,11 +6,15 @@ Frozen data and its form as JSON; nothing here reads a file or knows a format.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
+
+from waremill.domain import storable
 
 SectionKind = Literal["text", "list", "table", "code"]
 SECTION_KINDS: tuple[SectionKind, ...] = get_args(SectionKind)
+LONGEST_HEADING = 300
+"""Characters of a title or heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,25 @@ class Piece:
     page: int | None
     position: int
     tokens: int
+
+
+def bounded(document: Document) -> Document:
+    """Give a document whose texts any database keeps, and whose headings are short.
+
+    Title and headings go with every passage below them: one of a megabyte would be stored a
+    thousand times. `metadata` are as they were.
+    """
+    sections = tuple(
+        replace(one, headings=tuple(map(_brief, one.headings)), text=storable(one.text))
+        for one in document.sections
+    )
+    notes = tuple(map(storable, document.notes))
+    return replace(document, title=_brief(document.title), sections=sections, notes=notes)
+
+
+def _brief(text: str) -> str:
+    text = storable(text)
+    return text if len(text) <= LONGEST_HEADING else f"{text[: LONGEST_HEADING - 1]}…"
 
 
 def sections_as_json(sections: Sequence[Section]) -> list[list[Any]]:

@@ -27,7 +27,8 @@ def arguments_of(call: ToolCall) -> dict[str, Any]:
     """Give a call's arguments as an object; empty for what is none, which some servers refuse."""
     try:
         held = orjson.loads(call.arguments or "{}")
-    except ValueError:
+        orjson.dumps(held)
+    except (ValueError, TypeError):  # what nests deep can be read and not written again
         return {}
     return held if isinstance(held, dict) else {}
 

@@ -33,6 +33,7 @@ DATA = (
 )
 """What the instruction says of tools, so that a result is not taken for a request."""
 
+LONGEST_ID = 64
 NOT_PERMITTED = "the user did not permit this call; do not make it again"
 
 Outcome = Literal["answered", "refused", "turns", "tokens", "seconds", "repeats"]
@@ -266,9 +267,10 @@ class _Loop:
         return "turns" if turn == self.limits.turns - 1 else None
 
     def _named(self, turn: int, at: int, call: ToolCall) -> ToolCall:
-        """Give a call an id of its own where the model's is missing or was used before."""
-        if not call.id or call.id in self.ids:
-            call = replace(call, id=f"call_{turn}_{at}")
+        """Give a call an id of its own where the model's is missing, long, or was used before."""
+        own = f"call_{turn}_{at}"
+        while not call.id or len(call.id) > LONGEST_ID or call.id in self.ids:
+            call, own = replace(call, id=own), f"{own}_"
         self.ids.add(call.id)
         return call
 
@@ -314,8 +316,7 @@ class _Loop:
 
         async def make() -> list[Any]:
             async with gate:
-                content, failed = await self._run(tool, call)
-            return [cut(content, self.limits.characters), failed]
+                return list(await self._run(tool, call))
 
         recall = anew if tool.pure else self.handed.recall
         content, failed = await recall(f"call {turn}.{at}", make)
@@ -345,6 +346,7 @@ class _Loop:
             content, failed = str(error), True
         except TimeoutError:
             content, failed = f"{tool.name} took longer than {left:.0f} s and was stopped", True
+        content = cut(content, self.limits.characters)  # what is shown and kept of it, too
         self._tell(CallEnded(call, content, failed, clock() - started))
         return content, failed
 
@@ -373,7 +375,7 @@ def _key(call: ToolCall) -> bytes:
     """Give what makes two calls the same: the tool, and arguments that mean the same."""
     try:
         arguments = orjson.dumps(orjson.loads(call.arguments), option=orjson.OPT_SORT_KEYS)
-    except ValueError:
+    except (ValueError, TypeError):  # no JSON, or so deep that it cannot be written again
         arguments = call.arguments.encode(errors="replace")
     return call.name.encode(errors="replace") + b"\0" + arguments
 

@@ -11,9 +11,12 @@ them, and what a function says it cannot do, is told to the model; it is never a
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import functools
 import inspect
 import re
+import threading
 import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +25,7 @@ from typing import Any, TypeVar
 import jsonschema_rs
 import orjson
 
-from waremill.domain import ToolSpec
+from waremill.domain import ToolSpec, storable
 from waremill.errors import ConfigError, Conflict, UserError, WaremillError
 from waremill.tools.docstrings import read_docstring
 from waremill.tools.shapes import Indescribable, Shape, shape_of, with_description
@@ -81,7 +84,12 @@ class Tool:
             raise
         except (ValueError, LookupError) as error:
             raise ToolFailed(f"{self.name}: {error}"[:500]) from error
-        except Exception as error:
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise ToolFailed(f"{self.name} gave up") from None
+        except (Exception, SystemExit) as error:  # one that wants to leave ends no server
             # What an unexpected error says may hold an address or a key, so its kind is told alone.
             raise ToolFailed(f"{self.name} failed ({type(error).__name__})") from error
 
@@ -166,10 +174,43 @@ def tool_of(function: Callable[..., Any], marks: Marks | None = None) -> Tool:
             raise ToolFailed(f"the arguments of {name} do not fit: {error}") from None
         if _is_async(function):
             return await function(**given)
-        found = await asyncio.to_thread(functools.partial(function, **given))
+        found = await _on_a_thread(functools.partial(function, **given))
         return await found if inspect.isawaitable(found) else found
 
     return Tool(name, description, schema, call, marks.changes, marks.pure)
+
+
+async def _on_a_thread(work: Callable[[], Any]) -> Any:
+    """Run a function on a thread of its own, which nothing waits for once it is given up.
+
+    The loop's pool has few threads, for everybody: some calls that hang would take them all, and
+    the process could not end before they do.
+    """
+    loop = asyncio.get_running_loop()
+    made: asyncio.Future[Any] = loop.create_future()
+
+    def settle(value: Any, error: BaseException | None) -> None:
+        if made.done():
+            return
+        if error is None:
+            made.set_result(value)
+        elif isinstance(error, StopIteration):  # which no future takes
+            made.set_exception(RuntimeError("StopIteration"))
+        else:
+            made.set_exception(error)
+
+    def run() -> None:
+        value, error = None, None
+        try:
+            value = context.run(work)
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, value, error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=run, name="tool", daemon=True).start()
+    return await made
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
@@ -225,13 +266,13 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def as_text(value: Any) -> str:
     """Write a tool's result as text: text as it is, anything else as JSON."""
     if isinstance(value, str):
-        return value
+        return storable(value)
     try:
         return orjson.dumps(
             value, default=_other, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
         ).decode()
     except (TypeError, ValueError):
-        return str(value)
+        return storable(str(value))
 
 
 def _other(value: Any) -> Any:

@@ -19,6 +19,7 @@ from waremill.app.paging import SIZE, Page, bad_cursor, decode_cursor, encode_cu
 from waremill.app.status import money
 from waremill.chat.exporting import FORMATS, Format, as_jsonl, as_markdown
 from waremill.chat.turns import Turn, leaf_below, path_to, read_made
+from waremill.domain import storable
 from waremill.errors import ConfigError, Conflict, NotFound
 from waremill.store import conversations as store
 from waremill.store.conversations import Conversation, Sums
@@ -147,7 +148,7 @@ def turn_of(row: AnyRow, writing: int | None = None) -> Turn:
 async def rename(workspace: Workspace, number: int, title: str) -> Conversation:
     """Give a conversation another title."""
     conversation = await find(workspace, number)
-    title = " ".join(live.storable(title).split())
+    title = " ".join(storable(title).split())
     if not title or len(title) > LONGEST_TITLE:
         raise ConfigError(f"a title has 1 to {LONGEST_TITLE} characters")
     await workspace.database.write(store.change, number, title=title)

@@ -107,9 +107,4 @@ async def close(workspace: Workspace) -> None:
         await asyncio.wait([live._task] if live._task is not None else [])
 
 
-def storable(text: str) -> str:
-    """Replace what no database keeps: halves of surrogate pairs, and NUL."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
-__all__ = ["UNANSWERED", "Hear", "Live", "close", "enter", "leave", "of", "storable"]
+__all__ = ["UNANSWERED", "Hear", "Live", "close", "enter", "leave", "of"]

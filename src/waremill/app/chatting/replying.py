@@ -30,7 +30,7 @@ from waremill.calls.caller import Sender
 from waremill.chat.replying import Kit, Reply
 from waremill.chat.telling import Surroundings
 from waremill.chat.turns import Given, Turn, path_to
-from waremill.domain import Answer, Chat, Emit, ToolCall
+from waremill.domain import Answer, Chat, Emit, ToolCall, storable
 from waremill.errors import ConfigError, Conflict, NotFound, WaremillError
 from waremill.store import conversations as store
 from waremill.store import versions as store_versions
@@ -139,7 +139,7 @@ def _place(shown: Shown | None, asking: Asking) -> tuple[int | None, str]:
     at = asking.edits if asking.edits is not None else asking.retries
     if at is not None and shown is None:
         raise ConfigError("say in which conversation the turn is")
-    message = live.storable(asking.message or "").strip()
+    message = storable(asking.message or "").strip()
     if len(message) > LONGEST:
         raise ConfigError(f"a message has at most {LONGEST:,} characters")
     if asking.retries is not None and message:
@@ -247,10 +247,10 @@ class _Writing:
         """Write down what came of the turn."""
         kept = Turn(self._live.turn, None, question, self._model, take=take, **made)
         values = {
-            "state": kept.state, "reply": live.storable(kept.reply), "made": kept.made(),
+            "state": kept.state, "reply": storable(kept.reply), "made": kept.made(),
             "input": kept.input, "output": kept.output, "cached": kept.cached,
             "list_cost": kept.list_cost, "paid": kept.paid, "first_token": kept.first,
-            "seconds": kept.seconds, "error": kept.error,
+            "seconds": kept.seconds, "error": kept.error and storable(kept.error),
         }  # fmt: skip
         number, turn = self._conversation.id, self._live.turn
 

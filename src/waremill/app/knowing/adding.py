@@ -33,7 +33,7 @@ from waremill.app.knowing.making import make_pieces, remove_all
 from waremill.app.knowing.sources import UPLOADED, Found, find_files, read_file, refuse_twice
 from waremill.app.knowing.underway import followed
 from waremill.app.uploading import Uploads
-from waremill.errors import ConfigError, UserError
+from waremill.errors import ConfigError, SourceError, UserError
 from waremill.knowledge.document import Document, sections_as_json
 from waremill.knowledge.language import language_of
 from waremill.knowledge.loading import Isolation, load
@@ -50,6 +50,8 @@ AT_ONCE = 100
 """Documents looked up, and stored, together."""
 BYTES_AT_ONCE = 16 * 1024**2
 """Bytes of loaded documents kept until they are stored."""
+LONGEST_NAME = 2_000
+"""Bytes of a document's name: an index of PostgreSQL's takes no more than 2,704."""
 PROBLEMS_KEPT = 1_000
 
 
@@ -219,6 +221,10 @@ class _Adding:
             await self._store()
 
     async def _content(self, one: Found) -> tuple[bytes, str | None]:
+        if len(one.name.encode()) > LONGEST_NAME:
+            raise SourceError(
+                f"the document's name has more than {LONGEST_NAME:,} bytes: give it a shorter one"
+            )
         if one.address is None:
             return await asyncio.to_thread(read_file, one), None
         fetched = await fetch(self._workspace, one.address)

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from waremill.app.knowing.fetching import clean_address
+from waremill.domain import storable
 from waremill.errors import ConfigError, SourceError, Where
 from waremill.knowledge.loading import LARGEST, readable_suffixes
-from waremill.knowledge.loading.markdown import plain_value
+from waremill.knowledge.loading.plain_yaml import NotPlain, read_values
 
 METADATA_FILE = "_metadata.yaml"
 UPLOADED = "upload"
@@ -27,6 +28,7 @@ class Found:
     """A document to add: its name, where it comes from, its file or address.
 
     `origin` is the folder, file or address that was named; `metadata` what is said of it there.
+    `root` is the folder out of which no link may lead.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Found:
     path: Path | None = None
     address: str | None = None
     metadata: Mapping[str, Any] | None = None
+    root: Path | None = None
 
 
 def is_address(text: str) -> bool:
@@ -78,7 +81,7 @@ def find_files(paths: Sequence[str]) -> list[Found]:
         elif path.is_file():
             place = path.resolve()
             told = _folder_metadata(place.parent, place.parent, {})
-            found.append(Found(path.name, str(place), place, metadata=told))
+            found.append(Found(storable(path.name), str(place), place, metadata=told))
         else:
             raise SourceError("there is no such file or folder", Where(file=text))
     refuse_twice(found)
@@ -89,6 +92,8 @@ def read_file(found: Found) -> bytes:
     """Read a document's file; raise SourceError where it is too large or cannot be opened."""
     assert found.path is not None
     where = Where(file=found.name)
+    if found.root is not None:
+        _refuse_outside(found.path, found.root, found.name)
     try:
         size = found.path.stat().st_size
         if size > LARGEST:
@@ -115,8 +120,8 @@ def _in_folder(root: Path, shown: str) -> Iterator[Found]:
             path = folder / name
             plain = not name.startswith((".", "~$", "_metadata."))
             if plain and path.suffix.lower() in suffixes and path.is_file():
-                relative = path.relative_to(root).as_posix()
-                yield Found(relative, str(root), path, metadata=told[folder])
+                relative = storable(path.relative_to(root).as_posix())
+                yield Found(relative, str(root), path, metadata=told[folder], root=root)
 
 
 def _folder_metadata(folder: Path, root: Path, above: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -124,21 +129,31 @@ def _folder_metadata(folder: Path, root: Path, above: Mapping[str, Any]) -> Mapp
     path = folder / METADATA_FILE
     if not path.is_file():
         return above
-    import yaml
-
     shown = str(path.relative_to(root.parent))
+    _refuse_outside(path, root, shown)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = None if mark is None else mark.line + 1
-        raise SourceError("the file is no YAML: write NAME: VALUE lines",
+        values = read_values(path.read_text(encoding="utf-8-sig"))
+    except NotPlain as error:
+        line = None if error.line is None else error.line + 1
+        raise SourceError("the file is no YAML of plain NAME: VALUE lines",
                           Where(file=shown, line=line)) from None  # fmt: skip
+    except (UnicodeDecodeError, OSError):
+        raise SourceError("the file cannot be read as UTF-8 text", Where(file=shown)) from None
     if values is None:
-        return above
-    if not isinstance(values, dict):
         raise SourceError("the file must hold NAME: VALUE lines", Where(file=shown))
-    return {**above, **{str(key): plain_value(one) for key, one in values.items()}}
+    return {**above, **values}
+
+
+def _refuse_outside(path: Path, root: Path, shown: str) -> None:
+    """Raise SourceError for a link that leads out of the folder that was named.
+
+    A folder may come from somebody else, and its links would give away any file of this machine.
+    """
+    if not path.resolve().is_relative_to(root):
+        raise SourceError(
+            "the file is a link that leads out of the folder: add what it leads to by itself",
+            Where(file=shown),
+        )
 
 
 def refuse_twice(found: Sequence[Found]) -> None:

@@ -108,7 +108,10 @@ class Child:
             return kind, body
         content = orjson.loads(body)
         if kind == "E":
-            where = Where(file=self._where.file, sheet=content.get("sheet"), row=content.get("row"))
+            where = Where(
+                file=self._where.file, sheet=content.get("sheet"), row=content.get("row"),
+                line=content.get("line"),
+            )  # fmt: skip
             raise SourceError(content["message"], where)
         return kind, content
 
@@ -267,8 +270,7 @@ def serve(read: Callable[[dict[str, Any]], tuple[Table, str | None, list[str]]])
     try:
         _send_table(out, *read(request))
     except SourceError as error:
-        where = error.where or Where()
-        _send(out, "E", {"message": error.message, "sheet": where.sheet, "row": where.row})
+        _send_error(out, error)
     except MemoryError:
         sys.stderr.write("out of memory\n")
         sys.exit(1)
@@ -300,8 +302,7 @@ def answer(read: Callable[[dict[str, Any]], Any]) -> None:
         try:
             _send(out, "A", read(request))
         except SourceError as error:
-            where = error.where or Where()
-            _send(out, "E", {"message": error.message, "sheet": where.sheet, "row": where.row})
+            _send_error(out, error)
         except MemoryError:
             sys.stderr.write("out of memory\n")
             sys.exit(1)
@@ -336,6 +337,12 @@ def _batch_lines(names: tuple[str, ...], batch: ColumnBatch) -> list[bytes]:
         versions += numbers
     head = orjson.dumps({"numbers": batch.numbers, "versions": versions})
     return [head, *(orjson.dumps(column, default=str) for column in batch.columns), *lines]
+
+
+def _send_error(out: BinaryIO, error: SourceError) -> None:
+    where = error.where or Where()
+    place = {"sheet": where.sheet, "row": where.row, "line": where.line}
+    _send(out, "E", {"message": error.message, **place})
 
 
 def _send(out: BinaryIO, kind: str, content: object) -> None:

@@ -1,8 +1,9 @@
 """Loading documents: one call reads any file that some format recognises.
 
 A format is one module here: `SUFFIXES`, `RANK`, `MEDIA_TYPE`, `recognises(head, suffix)` and
-`read(content, name)`. One that hands hostile bytes to a large parser says `ISOLATED = True` and is
-run in a child process with limits on memory and time. Nothing is fetched and nothing is stored.
+`read(content, name)`. All are run in a child process with limits on memory and time: even plain
+text can be made so that a single call of a parser takes hours. Nothing is fetched and nothing is
+stored.
 """
 
 from __future__ import annotations
@@ -64,14 +65,11 @@ def load(
     if not content.strip(b"\0 \t\r\n\xef\xbb\xbf"):
         raise SourceError("the file is empty", where)
     format = format_of(content[:_HEAD], name, media_type)
-    if getattr(format, "ISOLATED", False):
-        if isolation is None:
-            with closing(Isolation()) as own:
-                document = own.read(format.__name__, content, name)
-        else:
-            document = isolation.read(format.__name__, content, name)
+    if isolation is None:
+        with closing(Isolation()) as own:
+            document = own.read(format.__name__, content, name)
     else:
-        document = format.read(content, name)
+        document = isolation.read(format.__name__, content, name)
     if not document.sections:
         raise SourceError(getattr(format, "NOTHING", "there is no text in the file"), where)
     return document
@@ -80,7 +78,8 @@ def load(
 def format_of(head: bytes, name: str, media_type: str | None = None) -> Any:
     """Give the module that reads a file with these first bytes; raise SourceError for none."""
     where = Where(file=name)
-    suffix = PurePosixPath(name.partition("?")[0]).suffix.lower()
+    path = name.partition("?")[0] if name.startswith(("http://", "https://")) else name
+    suffix = PurePosixPath(path).suffix.lower()
     if suffix not in readable_suffixes():
         suffix = _MEDIA_TYPES.get((media_type or "").lower(), suffix)
     for magic, what in _REFUSED:

@@ -11,7 +11,6 @@ from waremill.knowledge.loading.markdown import plain, sections_of, stem_of
 
 SUFFIXES: Final = (".epub",)
 RANK: Final = 12
-ISOLATED: Final = True
 MEDIA_TYPE: Final = "application/epub+zip"
 _SAID = re.compile(r"\A(?:\*\*\w+:\*\* .*(?:\n|\Z))+")
 _TITLE = re.compile(r"^\*\*Title:\*\* (.*)$", re.MULTILINE)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 SUFFIXES: Final = (".html", ".htm", ".xhtml")
 RANK: Final = 30
-ISOLATED: Final = True
 MEDIA_TYPE: Final = "text/html"
 NOTHING: Final = "there is no text in the page, perhaps only scripts that would make some"
 _STARTS: Final = (b"<!doctype html", b"<html", b"<head", b"<body")

@@ -6,7 +6,6 @@ links inside the document are left out: they say nothing to a reader of a passag
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waremill.errors import SourceError, Where
 from waremill.knowledge.document import Document, Section, SectionKind
 from waremill.knowledge.loading.decoding import decode
+from waremill.knowledge.loading.plain_yaml import NotPlain, read_values
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -57,32 +57,16 @@ def split_front_matter(text: str, name: str) -> tuple[dict[str, Any], str]:
     match = _FRONT.match(text)
     if match is None:
         return {}, text
-    import yaml
-
     try:
-        found = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = 2 if mark is None else mark.line + 2
+        found = read_values(match[1])
+    except NotPlain as error:
         raise SourceError(
-            "the front matter between the lines --- is no YAML: write NAME: VALUE lines",
-            Where(file=name, line=line),
+            "the front matter between the lines --- is no YAML of plain NAME: VALUE lines",
+            Where(file=name, line=2 + (error.line or 0)),
         ) from None
-    if not isinstance(found, dict):
+    if found is None:
         return {}, text  # a rule above a paragraph, no front matter
-    values = {str(key): plain_value(value) for key, value in found.items() if value is not None}
-    return values, text[match.end() :]
-
-
-def plain_value(value: Any) -> Any:
-    """Give a YAML value as JSON knows it: dates as ISO text, lists of plain values."""
-    if isinstance(value, datetime.datetime | datetime.date):
-        return value.isoformat()
-    if isinstance(value, list | tuple):
-        return [plain_value(one) for one in value]
-    if isinstance(value, dict):
-        return {str(key): plain_value(one) for key, one in value.items()}
-    return value if isinstance(value, str | int | float | bool) else str(value)
+    return dict(found), text[match.end() :]
 
 
 def sections_of(text: str) -> tuple[Section, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from waremill.errors import SourceError, Where
-from waremill.knowledge.document import Document, sections_as_json
+from waremill.knowledge.document import Document, bounded, sections_as_json
 
 _DEPTH = 20_000
 """Calls inside each other: markup nests, and each level of it takes some."""
@@ -23,7 +23,7 @@ def _read(request: dict[str, Any]) -> dict[str, Any]:
     name = request["name"]
     module = importlib.import_module(request["module"])
     try:
-        found: Document = module.read(Path(request["path"]).read_bytes(), name)
+        found: Document = bounded(module.read(Path(request["path"]).read_bytes(), name))
     except (SourceError, MemoryError):
         raise
     except Exception as error:

@@ -18,7 +18,6 @@ from waremill.knowledge.loading.pdf_lines import Line, Page, Pages, Table
 
 SUFFIXES: Final = (".pdf",)
 RANK: Final = 13
-ISOLATED: Final = True
 MEDIA_TYPE: Final = "application/pdf"
 NOTHING: Final = (
     "there is no text in the PDF, only pictures of pages: run text recognition (OCR) over it first"

@@ -10,7 +10,6 @@ from waremill.knowledge.loading.markdown import sections_of, stem_of
 
 SUFFIXES: Final = (".pptx",)
 RANK: Final = 11
-ISOLATED: Final = True
 MEDIA_TYPE: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 NOTHING: Final = "there is no text in the presentation, perhaps only pictures"
 

@@ -21,7 +21,6 @@ from waremill.knowledge.loading.markdown import sections_of, stem_of
 
 SUFFIXES: Final = (".xlsx", ".xlsm", ".xls", ".ods", ".csv", ".tsv", ".jsonl")
 RANK: Final = 20
-ISOLATED: Final = True
 NOTHING: Final = "there are no rows in the sheet"
 _BOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 _TYPES = {

@@ -13,7 +13,6 @@ from waremill.knowledge.loading.markdown import sections_of, stem_of, title_of
 
 SUFFIXES: Final = (".docx",)
 RANK: Final = 10
-ISOLATED: Final = True
 MEDIA_TYPE: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 NOTHING: Final = "there is no text in the document, perhaps only pictures"
 
