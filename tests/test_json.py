@@ -96,6 +96,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
         with serving(folder) as server:
             shell.printed["serve"] = [server.document]
         known(shell)
+        asked(shell, url)
         talked(shell)
         people(shell)
     return {**shell.printed, **made.printed}
@@ -166,6 +167,26 @@ def known(shell: Shell) -> None:
     shell.run("knowledge-remove", "knowledge", "remove", "help", "remote.md")
     shell.run("knowledge-remove", "knowledge", "remove", "help", "--all")
     shell.run("error", "knowledge", "show", "help", code=2)
+
+
+def asked(shell: Shell, url: str) -> None:
+    """Print the answers and the open questions of a run, from a workspace of its own."""
+    steps = "  - faq: {questions: questions/asked.csv, knowledge: guide, facts: [name]}\n"
+    folder = shell.folder.parent / "asked"
+    files = {
+        "pipelines/ask.yaml": f"name: ask\ntargets: [en-US]\nsteps:\n{steps}",
+        "questions/asked.csv": "question\nHow long does it last?\nIs there a refill?\n",
+        "guide/care.md": "# Care\n\nThe scent lasts eight hours on the skin.\n",
+    }
+    make_workspace(folder, url, files=files)
+    own = Shell(folder)
+    own.run("import", "import", str(write_sheet(folder / "a.csv", perfumes(3))), "--key", "sku")
+    own.run("knowledge-add", "knowledge", "add", "guide", str(folder / "guide"))
+    own.run("run", "run", "ask")
+    place = str(folder / "faq.jsonl")
+    own.run("faq-entries", "faq", "entries", "last", "-o", place)
+    own.run("faq-unanswered", "faq", "unanswered", "last")
+    shell.printed |= {name: own.printed[name] for name in ("faq-entries", "faq-unanswered")}
 
 
 def talked(shell: Shell) -> None:

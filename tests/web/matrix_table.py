@@ -29,7 +29,9 @@ ELSEWHERE = {
 }  # fmt: skip
 """Routes for which one role and one answer do not say all; tested by themselves."""
 REFUSED_LATER = {f"POST /v1/runs/{{run}}/{verb}" for verb in ("start", "resume", "approve")}
-"""Routes that would start a process: here they say 409 to whoever may call them."""
+REFUSED_LATER |= {"GET /v1/runs/{run}/faq", "GET /v1/runs/{run}/faq/unanswered"}
+"""Routes that would start a process: here they say 409 to whoever may call them. And those of runs
+that asked shoppers' questions, which the run here did not."""
 
 
 class Table:
@@ -241,6 +243,8 @@ class Table:
             Declared("GET", f"{of_run}/count", "viewer", run),
             Declared("GET", f"{of_run}/export", "viewer", run, {"params": {"format": "csv"}}),
             Declared("GET", f"{of_run}/report", "viewer", run),
+            Declared("GET", f"{of_run}/faq", "viewer", run, fine=(422,)),
+            Declared("GET", f"{of_run}/faq/unanswered", "viewer", run, fine=(422,)),
             Declared("POST", f"{of_run}/start", "operator", run),
             Declared("POST", f"{of_run}/resume", "operator", run),
             Declared("POST", f"{of_run}/retry", "operator", {"run": self._ours.again}),

@@ -35,6 +35,8 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "review": (f"POST {RUN}/reviews/accept-where", f"POST {RUN}/reviews/count"),
     "report": (f"GET {RUN}/report",),
     "export": (f"GET {RUN}/export",),
+    "faq entries": (f"GET {RUN}/faq",),
+    "faq unanswered": (f"GET {RUN}/faq/unanswered",),
     "knowledge add": ("POST /v1/uploads", "POST /v1/knowledge/{knowledge}/documents"),
     "knowledge list": ("GET /v1/knowledge",),
     "knowledge show": (

@@ -243,6 +243,8 @@ def _entry(asked: Mapping[str, Any], made: Answered, passages: Sequence[Passage]
         **asked, "known": made.known, "given": [one.id for one in passages],
         "sources": [one.id for one in made.sources],
     }  # fmt: skip
+    if made.question != asked["question"]:
+        found["written"] = made.question
     if made.reason:
         found["reason"] = made.reason
         if made.answer:

@@ -138,7 +138,7 @@ class Questions:
     async def _chosen(
         self, item: Item, embed: Embed, extra: Sequence[Question], most: int
     ) -> list[dict[str, Any]]:
-        own = await _group([*self._own.get(item.product.key, ()), *extra], embed)
+        own = await group_alike([*self._own.get(item.product.key, ()), *extra], embed)
         chosen = [_entry(one, True) for one in own[:most]]
         if len(chosen) < most and (shared := await self._shared(item, embed)):
             left = await _left(shared, own, embed)
@@ -150,7 +150,7 @@ class Questions:
         async with self._grouping:
             found = self._grouped.get(category)
             if found is None:
-                found = self._grouped[category] = await _group(self._of_category(item), embed)
+                found = self._grouped[category] = await group_alike(self._of_category(item), embed)
         return found
 
 
@@ -160,7 +160,8 @@ def _embedder(ctx: Context) -> Embed:
     return ctx.embed
 
 
-async def _group(questions: Sequence[Question], embed: Embed) -> list[Group]:
+async def group_alike(questions: Sequence[Question], embed: Embed) -> list[Group]:
+    """Group questions that mean the same, at most `MOST` different ones; see `grouped`."""
     once = repeated(questions)[:MOST]
     if len(once) < 2:
         return [Group(one.text, one.count, (0,)) for one in once]
