@@ -158,6 +158,25 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """What an estimate may use before anything is paid: a search and an embedder that cost nothing.
+
+    None where they would ask a model behind a network.
+    """
+
+    search: Callable[[Search], Awaitable[Sequence[Passage]]] | None = None
+    embed: Embed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A request a step would send, with the passages that were found for it."""
+
+    request: Request
+    passages: tuple[Passage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BoundStep:
     """A step ready to work: its function, its condition, and a preview for estimates.
 
@@ -167,6 +186,8 @@ class BoundStep:
 
     `knowledge` names the bases a step searches. `searches` gives what it would look for before its
     first request, in order, and `preview_with` that request with what was found for each.
+
+    A step that sends several requests for one item has `foresee`, which gives them all.
     """
 
     name: str
@@ -185,6 +206,9 @@ class BoundStep:
     preview_with: (
         Callable[[Item, Mapping[str, Any], Sequence[Sequence[Passage]]], Request | None] | None
     ) = None
+    foresee: Callable[[Item, Mapping[str, Any], Outlook], Awaitable[Sequence[Foreseen]]] | None = (
+        None
+    )
 
 
 def scalar(text: str) -> Any:

@@ -15,10 +15,13 @@ from tests.vendor import Reply, Vendor
 from tests.workspaces import PRICE, make_workspace, write_sheet
 
 from waremill.app import Workspace, knowing, open_workspace
+from waremill.app.exemplars import assembled
 from waremill.app.faqs import Entry, Open, gather
 from waremill.app.faqs.meaning import meaning_of
 from waremill.app.faqs.merging import KEYS, Place, entry_of, open_of
 from waremill.app.faqs.writing import write_faq
+from waremill.app.previewing import item_for, preview
+from waremill.app.prompting import show
 from waremill.errors import ConfigError
 from waremill.store.entries import Entries, Said
 
@@ -45,6 +48,7 @@ The warranty of every inverter lasts two years.
 
 The red button is placed below the handle.
 """
+NEW = [{"sku": "A4", "name": "Python", "category": "Inverters"}]
 PRODUCTS = [
     {"sku": "A1", "name": "Cobra", "category": "Inverters"},
     {"sku": "A2", "name": "Viper", "category": "Inverters"},
@@ -258,6 +262,28 @@ def test_nothing_is_left_on_disk() -> None:
     assert place.exists()
     entries.close()
     assert not place.exists()
+
+
+async def test_an_estimate_and_a_preview_have_every_question(tmp_path: Path) -> None:
+    async with shop(tmp_path) as (workspace, _):
+        await workspace.import_catalog([write_sheet(tmp_path / "new.csv", NEW)], key="sku")
+        found = await workspace.estimate("questions", where="_key = 'A4'")
+        (step,) = found.steps
+        assert (found.items, found.calls, step.answered) == (2, 4, 0)  # two questions, two targets
+        known = await workspace.estimate("questions", where="_key = 'A1'")
+        assert (known.calls, known.steps[0].answered) == (0, 6)
+        assembly = await assembled(workspace, "questions")
+        catalog = await workspace.find_catalog(None)
+        item = await item_for(workspace, assembly, catalog, "A1", "de-DE")
+        shown = await preview(workspace, assembly, item, {})
+        asked = [part.messages[-1][1].rpartition("Question: ")[2][:9] for part in shown.parts]
+        assert asked == ["Where is ", "How long ", "Can it be"]
+        assert [part.passages[0].place for part in shown.parts[:2]] == [
+            "guide › Button", "guide › Warranty",
+        ]  # fmt: skip
+        assert shown.tokens == sum(part.tokens for part in shown.parts)
+        prompt = await show(workspace, "questions", "A1")
+        assert "── faq 3/3 · user ──" in prompt["prompt"]
 
 
 async def test_the_same_run_gives_the_same_entries(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from waremill import steps
 from waremill.checks import Rules
 from waremill.domain import Chat, Item, Passage, Product, Search, Target
 from waremill.errors import ConfigError
-from waremill.pipeline import BoundStep, StepSettings
+from waremill.pipeline import BoundStep, Outlook, StepSettings
 from waremill.steps import Kit
 
 QUESTIONS = """\
@@ -193,3 +193,29 @@ def test_an_estimate_counts_a_call_for_each_question() -> None:
     assert [one.query for one in step.searches(ITEM, {})] == ["How many outlets does it have?"]
     chat = step.preview_with(ITEM, {}, [[OUTLETS]])
     assert isinstance(chat, Chat) and "[1] (Manual)" in str(chat.messages[-1].content)
+
+
+async def test_all_questions_an_item_will_ask_are_foreseen_with_their_passages() -> None:
+    desk = library(by_question(outlet=GOOD))
+    step = built()
+    assert step.foresee is not None
+
+    async def search(wanted: Search) -> Sequence[Passage]:
+        return await desk.context.retrieve(ITEM, wanted)
+
+    foreseen = await step.foresee(ITEM, {}, Outlook(search, desk.embed))
+    await run(desk, step)
+    assert [one.request for one in foreseen] == desk.asked
+    assert [one.passages for one in foreseen] == [(OUTLETS, RAIN)] * 3
+
+
+async def test_without_a_free_embedder_only_equal_questions_are_one_and_none_is_searched() -> None:
+    step = built()
+    assert step.foresee is not None
+    foreseen = await step.foresee(ITEM, {}, Outlook())
+    asked = [str(one.request.messages[-1].content) for one in foreseen]  # type: ignore[union-attr]
+    assert [text.rpartition("Question: ")[2].partition("\n")[0].strip() for text in asked] == [
+        "How many outlets does it have?", "how many sockets are there?",
+        "Can I use it in the rain?", "How many plugs has it got?", "Is there a warranty?",
+    ]  # fmt: skip
+    assert not any(one.passages for one in foreseen)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection
 
 from waremill.app.assembly import concurrency_of, idle_provider, price_of
-from waremill.app.informing import found_for_all
+from waremill.app.informing import foreseen_for, found_for_all
 from waremill.app.options import Prepared
 from waremill.calls.request import canonical
 from waremill.domain import Item, Passage, Request, Target
 from waremill.errors import TemplateError
-from waremill.pipeline import BoundStep
+from waremill.pipeline import BoundStep, Outlook
 from waremill.providers import reasoning_allowance
 from waremill.providers.tokens import approximate, token_counter
 from waremill.runs.estimate import (
@@ -36,6 +37,10 @@ from waremill.store.database import Database
 
 SAMPLE = 200
 """Products whose prompts are rendered; the token counts of more would change the mean by < 1 %."""
+FORESEEN = 50
+"""Of these, about how many items all requests are rendered of, where a step sends several: an item
+is many requests then, each with searches, and fewer items tell as much."""
+NOTHING_FREE = Outlook()
 
 
 async def estimate(
@@ -44,14 +49,15 @@ async def estimate(
     prepared: Prepared,
     *,
     exact: bool = True,
-    search: Searcher | None = None,
+    outlook: Outlook = NOTHING_FREE,
 ) -> Estimate:
     """Estimate a prepared task; no model is called.
 
     Without `exact` no tokenizer is loaded, which costs up to 150 MB: for the forecast of a run that
-    is about to start in this process. `search` searches the shop's knowledge for the sample, so
+    is about to start in this process. `outlook` searches the shop's knowledge for the sample, so
     that passages count; without it they do not, and a note says so.
     """
+    search = outlook.search
     choice = prepared.choice
     total = await database.read(count_chosen, choice)
     sample = await database.read(_sample, choice, prepared.targets)
@@ -75,7 +81,12 @@ async def estimate(
         if step.preview is None:
             continue
         facts = await facts_of(settings, database, step, exact)
-        requests = rendered.get(step.name, [])
+        requests, stands_for = rendered.get(step.name, []), scale
+        if step.foresee is not None:
+            some = _some(sample, len(prepared.targets))
+            requests = await _foreseen(step, some, prepared.params, outlook)
+            share = len(sample) / max(len(some), 1)
+            stands_for = scale * share
         known: set[bytes] = set()
         if not prepared.fresh:
             wanted = hashes(requests, facts.identity, settings.model(step.model))
@@ -83,7 +94,7 @@ async def estimate(
         past = await database.read(
             history.past_calls, prepared.assembly.pipeline.name, step.name, step.model
         )
-        one = estimate_step(step, facts, requests, len(known), scale, past)
+        one = estimate_step(step, facts, requests, len(known), stands_for, past)
         steps.append(one)
         seconds = seconds + duration(one, facts, past, settings.limits.concurrency)
         if one.cost is None or one.list_cost is None:
@@ -96,6 +107,23 @@ async def estimate(
         seconds=seconds, steps=tuple(steps), unpriced=tuple(dict.fromkeys(unpriced)),
         sample=len(sample), notes=tuple(notes),
     )  # fmt: skip
+
+
+def _some(sample: Sequence[Item], targets: int) -> list[Item]:
+    """Take every so manieth product of a sample, with all its targets."""
+    every = max(1, -(-len(sample) // FORESEEN))
+    return [item for place, item in enumerate(sample) if place // targets % every == 0]
+
+
+async def _foreseen(
+    step: BoundStep, sample: Sequence[Item], params: Mapping[str, Any], outlook: Outlook
+) -> list[Request]:
+    """Give all requests of a sample, equal ones once."""
+    found: dict[bytes, Request] = {}
+    for asked in await foreseen_for(step, sample, params, outlook):
+        for one in asked:
+            found.setdefault(canonical(one.request), one.request)
+    return list(found.values())
 
 
 async def _pictures(

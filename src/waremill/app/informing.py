@@ -14,8 +14,10 @@ from waremill.app.assembly import Assembly
 from waremill.domain import Item, Passage, Request
 from waremill.errors import TemplateError
 from waremill.knowledge.embedding import DEFAULT, local_names
-from waremill.pipeline import BoundStep, Embed
+from waremill.pipeline import BoundStep, Embed, Foreseen, Outlook
 from waremill.runs.searching import Searcher, Searches, from_json
+from waremill.store.tables_people import FIRST_TEAM
+from waremill.templates.retrieval import merged
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
@@ -72,7 +74,7 @@ async def found_for(
     """Search what an item's steps would look for first; nothing for steps that look for nothing."""
     found: dict[str, list[tuple[Passage, ...]]] = {}
     for step in steps:
-        if step.searches is None or search is None:
+        if step.searches is None or search is None or step.foresee is not None:
             continue
         if step.when is not None and not step.when(item.product.attributes):
             continue
@@ -97,6 +99,56 @@ async def found_for_all(
                 return {}
 
     return list(await asyncio.gather(*(one(item) for item in items)))
+
+
+def outlook_of(workspace: Workspace) -> Outlook:
+    """Give what an estimate may use: a search and an embedder that cost nothing, or neither."""
+    search = free_search(workspace)
+    if search is None:
+        return Outlook()
+    return Outlook(search, embedding_by(workspace, FIRST_TEAM))
+
+
+async def foreseen_for(
+    step: BoundStep, items: Sequence[Item], params: Mapping[str, Any], outlook: Outlook
+) -> list[Sequence[Foreseen]]:
+    """Give all requests a step would send for each of some items; it must have `foresee`.
+
+    None are given for an item that the step leaves out, or whose prompt cannot be rendered.
+    """
+    foresee = step.foresee
+    assert foresee is not None
+    together = outlook
+    if outlook.search is not None:
+        together = Outlook(Searches(outlook.search), outlook.embed)
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(item: Item) -> Sequence[Foreseen]:
+        if step.when is not None and not step.when(item.product.attributes):
+            return ()
+        async with slots:
+            try:
+                return await foresee(item, params, together)
+            except TemplateError:  # it is told of where its first prompt is rendered
+                return ()
+
+    return list(await asyncio.gather(*map(one, items)))
+
+
+async def requests_of(
+    step: BoundStep, item: Item, params: Mapping[str, Any], found: Found, outlook: Outlook
+) -> list[Foreseen]:
+    """Give the requests a step would send for an item, each with its passages.
+
+    Where a step does not foresee them all, that is the first one.
+    """
+    if step.foresee is not None:
+        return list((await foreseen_for(step, [item], params, outlook))[0])
+    request = first_request(step, item, params, found)
+    if request is None:
+        return []
+    given = found.get(step.name, ())
+    return [Foreseen(request, merged(given, max(map(len, given), default=0)))]
 
 
 def given_to(

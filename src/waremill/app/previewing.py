@@ -6,7 +6,7 @@ No model is called.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from waremill.app.assembly import Assembly
 from waremill.app.estimating import facts_of
-from waremill.app.informing import first_request, found_for, free_search
+from waremill.app.informing import found_for, outlook_of, requests_of
 from waremill.domain import Item, Passage, Request, Target
 from waremill.errors import ConfigError, NotFound
 from waremill.pipeline import BoundStep
@@ -26,7 +26,6 @@ from waremill.store.database import Database
 from waremill.store.history import Past
 from waremill.store.products import Catalog
 from waremill.store.tables import products
-from waremill.templates.retrieval import merged
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
@@ -37,7 +36,7 @@ _Known: TypeAlias = tuple[float, ModelFacts, Past | None]
 
 @dataclass(frozen=True, slots=True)
 class PromptPart:
-    """What one step would send: messages as (role, text), with its tokens in and most out.
+    """One request a step would send: messages as (role, text), with its tokens in and most out.
 
     `skipped`: every field is there already, so nothing would be asked. `passages` are what was
     found for it in the shop's knowledge, as its prompt numbers them.
@@ -112,7 +111,8 @@ async def preview(
     What earlier steps would make is not known, so later prompts are without it.
     """
     parts: list[PromptPart] = []
-    found = await found_for(assembly.steps, item, params, free_search(workspace))
+    outlook = outlook_of(workspace)
+    found = await found_for(assembly.steps, item, params, outlook.search)
     cost: Range | None = NOTHING
     counted_by = ""
     for step in assembly.steps:
@@ -121,26 +121,24 @@ async def preview(
         if step.when is not None and not step.when(item.product.attributes):
             parts.append(PromptPart(step.name, step.model, (), skipped=True))
             continue
-        request = first_request(step, item, params, found)
-        if request is None:
+        asked = await requests_of(step, item, params, found, outlook)
+        if not asked:
             parts.append(PromptPart(step.name, step.model, (), skipped=True))
             continue
         facts, past = await _known(workspace, assembly.pipeline.name, step)
-        one = estimate_step(step, facts, [request], 0, 1.0, past)
+        one = estimate_step(step, facts, [each.request for each in asked], 0, 1.0, past)
         cost = None if cost is None or one.list_cost is None else cost + one.list_cost
         counted_by = one.counted_by
-        parts.append(
-            PromptPart(step.name, step.model, written(request), facts.count(text_of(request)),
-                       request.max_tokens, passages=_passages(found.get(step.name, ())))
+        parts += (
+            PromptPart(step.name, step.model, written(each.request),
+                       facts.count(text_of(each.request)), each.request.max_tokens,
+                       passages=each.passages)
+            for each in asked
         )  # fmt: skip
     return Preview(
         item.product.key, str(item.target or ""), tuple(parts), sum(part.tokens for part in parts),
         sum(part.max_tokens for part in parts), cost, counted_by,
     )  # fmt: skip
-
-
-def _passages(found: Sequence[Sequence[Passage]]) -> tuple[Passage, ...]:
-    return merged(found, max(map(len, found), default=0))
 
 
 _KEPT: WeakKeyDictionary[Database, dict[tuple[str, ...], _Known]] = WeakKeyDictionary()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from waremill import checks
 from waremill.app.exemplars import assembled
 from waremill.app.generating import may_use
-from waremill.app.informing import base_names, first_request, found_for, free_search
+from waremill.app.informing import base_names, found_for, outlook_of, requests_of
 from waremill.catalog.selection import compile_where
 from waremill.domain import Item, Product, Target
 from waremill.errors import ConfigError, NotFound, UserError
@@ -113,18 +113,20 @@ async def show(
     parts, tokens, most = [], 0, 0
     chosen = {**assembly.pipeline.params, **(params or {})}
     item = Item(0, product, aim, {})
-    given = await found_for(assembly.steps, item, chosen, free_search(workspace))
+    outlook = outlook_of(workspace)
+    given = await found_for(assembly.steps, item, chosen, outlook.search)
     for step in assembly.steps:
         if step.preview is None:
             continue
-        request = first_request(step, item, chosen, given)
-        if request is None:
+        asked = [one.request for one in await requests_of(step, item, chosen, given, outlook)]
+        if not asked:
             parts.append(f"[{step.name}: every field is there already; nothing is asked]")
-            continue
-        tokens += approximate(text_of(request))
-        most += request.max_tokens
-        for message in request.messages:
-            parts.append(f"── {step.name} · {message.role} ──\n{message.content}")
+        for number, request in enumerate(asked, 1):
+            tokens += approximate(text_of(request))
+            most += request.max_tokens
+            name = step.name if len(asked) == 1 else f"{step.name} {number}/{len(asked)}"
+            for message in request.messages:
+                parts.append(f"── {name} · {message.role} ──\n{message.content}")
     return {"key": key, "target": targets[0] if targets else None, "prompt": "\n\n".join(parts),
             "tokens": tokens, "max_tokens": most}  # fmt: skip
 

@@ -34,7 +34,7 @@ from waremill.app.gold import (
     load_gold,
     made_once,
 )
-from waremill.app.informing import free_search, knowledge_of
+from waremill.app.informing import knowledge_of, outlook_of
 from waremill.app.options import Prepared, TaskOptions, order_run
 from waremill.app.status import RunStatus, money
 from waremill.app.trial_results import Line, TrialResult, sentences
@@ -445,7 +445,7 @@ async def forecast_for(workspace: Workspace, prepared: Prepared) -> Sequence[Lin
         return known
     guess = await estimate(
         workspace.settings, workspace.database, prepared, exact=False,
-        search=free_search(workspace),
+        outlook=outlook_of(workspace),
     )  # fmt: skip
     lines = []
     if (cost := guess.list_cost) is not None:  # as the finished run's cost is summed

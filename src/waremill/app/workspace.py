@@ -22,7 +22,7 @@ from waremill.app.exemplars import assembled
 from waremill.app.exporting import export_run
 from waremill.app.generating import may_use
 from waremill.app.importing import Imported, ImportOptions
-from waremill.app.informing import embedding_by, free_search
+from waremill.app.informing import embedding_by, outlook_of
 from waremill.app.options import Prepared, TaskOptions, budget_in_nano, choose, order_run, prepare
 from waremill.app.owning import seen_settings
 from waremill.app.product_search import narrowed
@@ -192,7 +192,7 @@ class Workspace:
         """Say what a run would cost and how long it would take, without a paid call."""
         prepared = await self._prepare(pipeline, options)
         return await estimate_prepared(
-            self.settings, self.database, prepared, search=free_search(self)
+            self.settings, self.database, prepared, outlook=outlook_of(self)
         )
 
     async def trial(

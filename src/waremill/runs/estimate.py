@@ -169,9 +169,13 @@ def estimate_step(
 ) -> StepEstimate:
     """Estimate one step: `requests` of the sample, `answered` of them paid before, `scale` the
     number of items each sampled item stands for.
+
+    `requests` are the first of each item, or all where the step foresees them.
     """
     size = len(requests)
-    every = size * scale * (past.asks if past else step.calls)
+    every = size * scale
+    if step.foresee is None:  # each request is the first of an item's
+        every *= past.asks if past else step.calls
     new = every * max(size - answered, 0) / max(size, 1)
     read = mean_range([model.count(text_of(request)) for request in requests])
     written = _reply(model, requests, past)

@@ -21,7 +21,7 @@ from typing import Any
 
 from waremill.domain import Chat, Item, Passage, Search, category_of, is_missing, refers
 from waremill.errors import ConfigError, Where
-from waremill.pipeline import BoundStep, Context, StepSettings
+from waremill.pipeline import BoundStep, Context, Foreseen, Outlook, StepSettings
 from waremill.rules.document import suggestion
 from waremill.steps import Kit
 from waremill.steps.asking import prompting
@@ -75,7 +75,7 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
         step.name, step.kind, step.per, faq.answer, model=step.model or kit.model,
         preview=faq.preview, calls=faq.most, fields=(faq.field, f"{faq.field}_unanswered"),
         needs_target=True, knowledge=(*faq.retrieval.knowledge, *faq.asked_in),
-        searches=faq.searches, preview_with=faq.preview_with,
+        searches=faq.searches, preview_with=faq.preview_with, foresee=faq.foresee,
         provenance={**faq.own, "version": faq.template.version, "model": step.model or kit.model},
     )  # fmt: skip
 
@@ -145,11 +145,11 @@ class _Faq:
 
     async def _found(self, item: Item, ctx: Context) -> Sequence[Any]:
         """Give the questions about an item that stand in a knowledge base."""
-        if not self.asked_in:
-            return ()
+        return questions_in(await prompting.retrieved(item, ctx, self._asked_about(item)))
+
+    def _asked_about(self, item: Item) -> list[Search]:
         name = str(item.values.get("name") or item.values.get("title") or item.product.key)
-        wanted = [Search(base, name, 50, {"key": item.product.key}) for base in self.asked_in]
-        return questions_in(await prompting.retrieved(item, ctx, wanted))
+        return [Search(base, name, 50, {"key": item.product.key}) for base in self.asked_in]
 
     async def _answered(self, item: Item, ctx: Context, asked: _Asked) -> Answered:
         extras = Extras(item.product.key, context=asked.passages)
@@ -191,7 +191,21 @@ class _Faq:
         values = {**item.values, "question": question}
         return rendered(self.retrieval, values, item.target, params, self._where)
 
-    # What an estimate sees: the first question alone.
+    # What an estimate sees: all questions; and the first one, which a result is shown with.
+
+    async def foresee(
+        self, item: Item, params: Mapping[str, Any], outlook: Outlook
+    ) -> Sequence[Foreseen]:
+        """Give the request of each question, with passages where searching costs nothing."""
+        asked = questions_in(await _look(outlook, self._asked_about(item)))
+        chosen = await self._questions.foresee(item, outlook.embed, asked, self.most)
+        found = []
+        for text in chosen:
+            passages = await _look(outlook, self._searches(item, params, text))
+            extras = Extras(item.product.key, context=passages)
+            request = _chat(self._prompt(item, params, _Asked(text, passages), extras))
+            found.append(Foreseen(request, passages))
+        return found
 
     def searches(self, item: Item, params: Mapping[str, Any]) -> tuple[Search, ...]:
         first = self._questions.first(item)
@@ -211,6 +225,12 @@ class _Faq:
         asked = _Asked(first, passages)
         extras = Extras(item.product.key, context=passages)
         return _chat(self._prompt(item, params, asked, extras))
+
+
+async def _look(outlook: Outlook, wanted: Sequence[Search]) -> tuple[Passage, ...]:
+    if outlook.search is None:
+        return ()
+    return prompting.together(wanted, [tuple(await outlook.search(one)) for one in wanted])
 
 
 def _template(name: Any, kit: Kit, where: Where) -> Template:

@@ -22,6 +22,7 @@ from waremill.knowledge.questions import (
     Question,
     grouped,
     nearness,
+    plain,
     repeated,
     without,
 )
@@ -108,7 +109,7 @@ class Questions:
             # Without either it is asked about every product.
             if one.category or not one.key:
                 self._category.setdefault(one.category.casefold(), []).append(one)
-        self._grouped: dict[str, list[Group]] = {}
+        self._grouped: dict[tuple[str, bool], list[Group]] = {}
         self._grouping = asyncio.Lock()
 
     def first(self, item: Item) -> str | None:
@@ -135,8 +136,14 @@ class Questions:
         found: list[dict[str, Any]] = await ctx.record(item, f"questions {name}", choose)
         return found
 
+    async def foresee(
+        self, item: Item, embed: Embed | None, extra: Sequence[Question], most: int
+    ) -> list[str]:
+        """Give the questions an item would be asked; without vectors only equal ones are one."""
+        return [one["question"] for one in await self._chosen(item, embed, extra, most)]
+
     async def _chosen(
-        self, item: Item, embed: Embed, extra: Sequence[Question], most: int
+        self, item: Item, embed: Embed | None, extra: Sequence[Question], most: int
     ) -> list[dict[str, Any]]:
         own = await group_alike([*self._own.get(item.product.key, ()), *extra], embed)
         chosen = [_entry(one, True) for one in own[:most]]
@@ -145,12 +152,12 @@ class Questions:
             chosen += [_entry(one, False) for one in left[: most - len(chosen)]]
         return chosen
 
-    async def _shared(self, item: Item, embed: Embed) -> list[Group]:
-        category = (category_of(item.values) or "").casefold()
+    async def _shared(self, item: Item, embed: Embed | None) -> list[Group]:
+        place = ((category_of(item.values) or "").casefold(), embed is None)
         async with self._grouping:
-            found = self._grouped.get(category)
+            found = self._grouped.get(place)
             if found is None:
-                found = self._grouped[category] = await group_alike(self._of_category(item), embed)
+                found = self._grouped[place] = await group_alike(self._of_category(item), embed)
         return found
 
 
@@ -160,19 +167,28 @@ def _embedder(ctx: Context) -> Embed:
     return ctx.embed
 
 
-async def group_alike(questions: Sequence[Question], embed: Embed) -> list[Group]:
-    """Group questions that mean the same, at most `MOST` different ones; see `grouped`."""
+async def group_alike(questions: Sequence[Question], embed: Embed | None) -> list[Group]:
+    """Group questions that mean the same, at most `MOST` different ones; see `grouped`.
+
+    Without an embedder only equal ones are one.
+    """
     once = repeated(questions)[:MOST]
-    if len(once) < 2:
-        return [Group(one.text, one.count, (0,)) for one in once]
+    if len(once) < 2 or embed is None:
+        groups = [Group(one.text, one.count, (place,)) for place, one in enumerate(once)]
+        return sorted(groups, key=lambda one: (-one.count, one.places[0]))
     texts = [one.text for one in once]
     return grouped(once, await _near(texts, embed), _words(texts))
 
 
-async def _left(groups: Sequence[Group], taken: Sequence[Group], embed: Embed) -> list[Group]:
+async def _left(
+    groups: Sequence[Group], taken: Sequence[Group], embed: Embed | None
+) -> list[Group]:
     """Leave out the groups that ask what was taken already."""
     if not taken:
         return list(groups)
+    if embed is None:
+        known = {plain(one.text) for one in taken}
+        return [one for one in groups if plain(one.text) not in known]
     texts = [one.text for one in (*groups, *taken)]
     return without(groups, taken, await _near(texts, embed), _words(texts))
 
