@@ -114,14 +114,14 @@ def test_an_exported_reply_hides_no_address_and_no_picture() -> None:
     evil = (
         "See [1](https://evil.example/?q=secret) ![x](https://evil.example/p.png?d=1)\n"
         "[here][r] <https://evil.example/a> <img src=https://evil.example/b>\n\n"
-        "[r]: https://evil.example/c\n\n`[kept](as it is)`"
+        "[r]: https://evil.example/c\n\n```\n[kept](as it is)\n```"
     )
     shown = announced(evil)
-    assert "](" not in shown.replace("`[kept](as it is)`", "")
+    assert "](" not in shown.replace("[kept](as it is)", "")
     assert "<img" not in shown and "&lt;img" in shown
     assert "`https://evil.example/?q=secret`" in shown
     assert "[r]: https" not in shown
-    assert "`[kept](as it is)`" in shown
+    assert "```\n[kept](as it is)\n```" in shown
 
 
 def test_an_export_holds_what_was_asked_said_and_cited() -> None:

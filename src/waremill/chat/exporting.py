@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from waremill.chat.markup import announced
+from waremill.chat.markup import announced, announced_line
 from waremill.chat.turns import Draft, Source, Turn
 
 Format = Literal["markdown", "jsonl"]
@@ -23,13 +23,15 @@ def as_markdown(title: str, turns: Sequence[Turn]) -> str:
     Addresses in replies are written out beside their words and HTML is text, so that no viewer
     asks another host for anything.
     """
-    parts = [f"# {_line(title)}\n"]
+    parts = [f"# {announced_line(title)}\n"]
     for turn in turns:
-        asked = "\n".join(f"> {line}" for line in announced(turn.question).splitlines())
+        asked = "\n".join(f"> {line}" for line in announced(turn.question).split("\n"))
         parts.append(f"{asked}\n")
         parts.append(f"{announced(turn.reply) or '*no reply*'}\n")
         if turn.state not in ("complete", "working"):
-            parts.append(f"*{turn.state}*{f': {_line(turn.error)}' if turn.error else ''}\n")
+            parts.append(
+                f"*{turn.state}*{f': {announced_line(turn.error)}' if turn.error else ''}\n"
+            )
         cited = [one for one in sources_of(turns, turn) if one.number in turn.cited]
         parts += [f"{_source(one)}\n" for one in cited]
         parts += [f"{_draft(one)}\n" for one in turn.drafts]
@@ -65,7 +67,8 @@ def sources_of(turns: Sequence[Turn], turn: Turn) -> tuple[Source, ...]:
 def _source(source: Source) -> str:
     text = " ".join(source.text.split())
     text = text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
-    return f"[{source.number}] **{_line(announced(source.place))}**: {announced(text)}"
+    place = announced_line(source.place)
+    return f"[{source.number}] **{place}**: {announced_line(text)}"
 
 
 def _draft(draft: Draft) -> str:

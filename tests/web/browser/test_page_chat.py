@@ -142,3 +142,34 @@ def test_what_a_model_writes_is_never_html(watching: Watching, served: Served) -
     expect(turn).to_contain_text("(evil.example)")
     expect(turn).to_contain_text("a (javascript:alert(1))")
     assert not watching.wrong and not watching.outside()
+
+
+SLOW = {
+    "quotations": ">" * 20_000,
+    "links": "[a](" * 5_000,
+    "code": " ".join("`" * n for n in range(1, 150)),
+    "rows": "a|b\n" + " " * 20_000 + "x",
+    "marks": "**a __b ~~c " * 1_600,
+    "heading": "# " + "#" * 20_000 + " x",
+}
+
+
+def test_a_reply_written_to_freeze_the_page_does_not(watching: Watching, served: Served) -> None:
+    page = opened(watching, served, "en")
+    for name, text in SLOW.items():
+        took = page.evaluate(
+            """(text) => {
+                const make = (tag, _classes, text) => {
+                    const node = document.createElement(tag);
+                    if (text) node.textContent = text;
+                    return node;
+                };
+                const button = (text) => make("button", "", text);
+                const kit = { make, button, word: (key) => key, chip: () => null };
+                const begun = performance.now();
+                window.waremillMarkdown(kit)(text, make("div"), { sources: new Map() });
+                return performance.now() - begun;
+            }""",
+            text,
+        )
+        assert took < 2_500, name

@@ -5,6 +5,7 @@ A conversation is its owner's alone, and only while they are in the team that pa
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -190,7 +191,8 @@ async def export(workspace: Workspace, number: int, format: Format) -> tuple[str
     name = f"chat-{number}.{ENDINGS[format]}"
     if format == "jsonl":
         return name, as_jsonl(shown.turns)
-    return name, as_markdown(shown.conversation.title, shown.branch).encode()
+    text = await asyncio.to_thread(as_markdown, shown.conversation.title, shown.branch)
+    return name, text.encode()
 
 
 async def drafted_template(workspace: Workspace, place: str) -> str:

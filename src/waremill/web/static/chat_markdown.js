@@ -2,15 +2,17 @@
 // not loaded, and an address is shown with its host and asked about, whole, before it is opened.
 "use strict";
 window.waremillMarkdown = ({ make, button, word, chip }) => {
+  // Every part is bounded: a reply can be written so that what is not takes minutes to read.
   const INLINE = new RegExp(
     [
-      "(?<code>`+)(?<inner>[\\s\\S]*?[^`])\\k<code>(?!`)",
+      "(?<!`)(?<code>`{1,20})(?!`)(?<inner>[\\s\\S]{0,2000}?[^`])\\k<code>(?!`)",
       "\\[(?<cite>\\d{1,3})\\]",
-      "(?<picture>!)?\\[(?<label>[^\\]\\n]*)\\]\\(\\s*<?(?<target>[^)\\s>]*)>?[^)\\n]*\\)",
-      "<(?<angle>https?:[^>\\s]+)>",
-      "(?<bare>https?:\\/\\/[^\\s<>\"'`）)】\\]]+)",
-      "(?<mark>\\*\\*|__|~~)(?=\\S)(?<strong>[\\s\\S]*?\\S)\\k<mark>",
-      "(?<![\\w*])(?<em>[*_])(?=[^\\s*_])(?<soft>[^*_\\n]*[^\\s*_])\\k<em>(?![\\w*])",
+      "(?<picture>!)?\\[(?<label>[^\\]\\n]{0,500})\\]" +
+        "\\(\\s{0,8}<?(?<target>[^)\\s>]{0,2000})>?(?:\\s[^)\\n]{0,500})?\\)",
+      "<(?<angle>https?:[^>\\s]{1,2000})>",
+      "(?<bare>https?:\\/\\/[^\\s<>\"'`）)】\\]]{1,2000})",
+      "(?<mark>\\*\\*|__|~~)(?=\\S)(?<strong>[\\s\\S]{0,2000}?\\S)\\k<mark>",
+      "(?<![\\w*])(?<em>[*_])(?=[^\\s*_])(?<soft>[^*_\\n]{0,2000}[^\\s*_])\\k<em>(?![\\w*])",
     ].join("|"),
     "g",
   );
@@ -89,8 +91,10 @@ window.waremillMarkdown = ({ make, button, word, chip }) => {
   };
 
   const MARK = /^(\s*)([-*+]|\d{1,3}[.)])\s+(.*)$/;
-  const ROW = /^\s*\|?(.+)\|(.*)$/;
-  const RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+  const DEEPEST = 8; // quotations inside each other; what is deeper is text
+  const isRow = (line) => line.trim().replace(/^\|/, "").includes("|");
+  const isRule = (line) =>
+    /^[\s|:-]+$/.test(line) && cells(line).every((one) => /^:?-+:?$/.test(one));
 
   // Parts a reply into blocks of whole lines; only the last can still change while it streams in.
   const blocksOf = (text) => {
@@ -120,11 +124,11 @@ window.waremillMarkdown = ({ make, button, word, chip }) => {
       else if (MARK.test(line))
         take("list", (one, n) => MARK.test(one) || /^\s{2,}\S/.test(one) ||
           (!one.trim() && n + 1 < lines.length && MARK.test(lines[n + 1])));
-      else if (ROW.test(line) && at + 1 < lines.length && RULE.test(lines[at + 1]))
+      else if (isRow(line) && at + 1 < lines.length && isRule(lines[at + 1]))
         take("table", (one) => one.includes("|"));
       else
         take("text", (one, n) => one.trim() !== "" && !/^\s*(`{3,}|~{3,}|>|#{1,6}\s)/.test(one) &&
-          !MARK.test(one) && !(ROW.test(one) && RULE.test(lines[n + 1] ?? "")));
+          !MARK.test(one) && !(isRow(one) && isRule(lines[n + 1] ?? "")));
     }
     return found.map((one) => ({ ...one, source: `${one.kind}\n${one.lines.join("\n")}` }));
   };
@@ -132,7 +136,7 @@ window.waremillMarkdown = ({ make, button, word, chip }) => {
   const cells = (line) =>
     line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((one) => one.trim().replace(/\\\|/g, "|"));
 
-  const drawBlock = (block, turn) => {
+  const drawBlock = (block, turn, depth) => {
     const { kind, lines } = block;
     if (kind === "code") {
       const closed = lines.length > 1 && /^\s*(`{3,}|~{3,})\s*$/.test(lines[lines.length - 1]);
@@ -142,14 +146,19 @@ window.waremillMarkdown = ({ make, button, word, chip }) => {
     }
     if (kind === "rule") return make("hr");
     if (kind === "heading") {
-      const [, marks, words] = /^(#{1,6})\s+(.*?)#*\s*$/.exec(lines[0]);
-      const node = make(`h${Math.min(6, marks.length + 2)}`);
-      inline(words, node, turn);
+      const marks = /^#+/.exec(lines[0])[0].length;
+      const words = lines[0].slice(marks).trim();
+      let end = words.length;
+      while (words[end - 1] === "#") end -= 1;
+      const node = make(`h${Math.min(6, marks + 2)}`);
+      inline(words.slice(0, end), node, turn);
       return node;
     }
     if (kind === "quote") {
       const node = make("blockquote");
-      draw(lines.map((one) => one.replace(/^\s*>\s?/, "")).join("\n"), node, turn);
+      const inner = lines.map((one) => one.replace(/^\s*>\s?/, "")).join("\n");
+      if (depth < DEEPEST) draw(inner, node, turn, depth + 1);
+      else node.append(inner);
       return node;
     }
     if (kind === "list") return drawList(lines, turn);
@@ -213,14 +222,14 @@ window.waremillMarkdown = ({ make, button, word, chip }) => {
   };
 
   // Draws text into a place; blocks that did not change stay as they are, so nothing flickers.
-  const draw = (text, into, turn) => {
+  const draw = (text, into, turn, depth = 0) => {
     const before = into.blocks ?? [];
     const blocks = blocksOf(text);
     const known = turn ? turn.sources.size : 0;
     into.blocks = blocks.map((block, n) => {
       const old = before[n];
       const same = old && old.source === block.source && old.known === known;
-      const node = same ? old.node : drawBlock(block, turn);
+      const node = same ? old.node : drawBlock(block, turn, depth);
       if (!same && old) old.node.replaceWith(node);
       else if (!old) into.append(node);
       return { source: block.source, known, node };
