@@ -411,9 +411,24 @@ def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
             return is_public(inner)
         if address.teredo is not None:
             return False
+    if any(address in network for network in _INSIDE):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
+_INSIDE = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "192.0.0.0/24",  # IETF protocol assignments; Oracle's cloud has its metadata there
+            "168.63.129.16/32",  # what Azure's machines reach their host by
+            "192.88.99.0/24",  # 6to4 relays (RFC 7526)
+            "fec0::/10",  # site-local, deprecated and still routed (RFC 3879)
+            "3fff::/20",  # documentation (RFC 9637)
+        ),
+    )
+)
+"""What Python takes for global, or some versions of it do, and is not out on the internet."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
