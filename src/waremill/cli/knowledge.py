@@ -94,10 +94,18 @@ def add_command(
             return 1 if done.problem_count else 0
         for note in done.notes[:SHOWN]:
             click.echo(f"note: {note}", err=True)
-        for document, message in done.problems[:SHOWN]:
+        if len(done.notes) > SHOWN:
+            more = len(done.notes) - SHOWN
+            click.echo(
+                f"… and {more:,} more notes; `waremill knowledge show {done.name} DOCUMENT` has "
+                "a document's",
+                err=True,
+            )
+        for document, message in done.problems:  # all: somebody has to do something about each
             click.echo(f"{document}: {message}", err=True)
-        if done.problem_count > SHOWN:
-            click.echo(f"… and {done.problem_count - SHOWN:,} more like these", err=True)
+        if done.problem_count > len(done.problems):
+            more = done.problem_count - len(done.problems)
+            click.echo(f"… and {more:,} more like these", err=True)
         click.echo(
             f"{done.name}: {done.new:,} new, {done.changed:,} changed, {done.unchanged:,} "
             f"unchanged, {done.removed:,} removed; {done.passages:,} passages"
@@ -145,6 +153,8 @@ def show_command(
                 return 0
             for label, value in one.metadata.items():
                 click.echo(f"{label}: {value}", err=True)
+            for note in one.notes:
+                click.echo(f"note: {note}", err=True)
             click.echo(one.text)
             return 0
         base = await knowing.show_base(workspace, name)
@@ -160,6 +170,8 @@ def show_command(
         if base.waiting:
             click.echo(f"{base.waiting:,} documents wait; the next add or rebuild goes on")
         print_table(rows, ["name", "title", "media_type", "passages"])
+        if base.documents > len(rows):
+            click.echo(f"… and {base.documents - len(rows):,} more; --limit lists more of them")
         return 0
 
     return with_workspace(folder, as_json, work)

@@ -6,12 +6,18 @@ and a value is compared as text, whatever its case; of a list any entry may matc
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, Protocol
+
+from waremill.errors import SourceError
 
 VALID_FROM, VALID_TO = "valid_from", "valid_to"
 """Names of metadata that say, as ISO dates, on which days a document is valid; both included."""
+
+_ISO_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]|$)")
 
 
 class Bounded(Protocol):
@@ -40,6 +46,25 @@ def labels(metadata: Mapping[str, Any]) -> list[str]:
         found[_name(name)] = None
         found.update((_label(name, one), None) for one in values)
     return list(found)
+
+
+def check_validity(metadata: Mapping[str, Any]) -> None:
+    """Raise SourceError where metadata bound a document's days by what is no ISO date."""
+    for name in (VALID_FROM, VALID_TO):
+        value = metadata.get(name)
+        if value is not None and not _is_day(value):
+            raise SourceError(
+                f"{name} is “{str(value)[:40]}”: write a date as YYYY-MM-DD, such as 2026-01-31"
+            )
+
+
+def _is_day(value: object) -> bool:
+    """Say whether a value is a date, or a moment, whose first ten characters are an ISO date."""
+    found = _ISO_DAY.match(str(value))
+    try:
+        return found is not None and bool(date.fromisoformat(found[1]))
+    except ValueError:
+        return False
 
 
 def validity(metadata: Mapping[str, Any]) -> tuple[str | None, str | None]:

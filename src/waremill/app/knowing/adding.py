@@ -30,10 +30,19 @@ from waremill.app.knowing.changing import (
 from waremill.app.knowing.fetching import clean_address, fetch
 from waremill.app.knowing.indexing import bring_up, settle_version
 from waremill.app.knowing.making import make_pieces, remove_all
-from waremill.app.knowing.sources import UPLOADED, Found, find_files, read_file, refuse_twice
+from waremill.app.knowing.sources import (
+    UPLOADED,
+    Found,
+    find_files,
+    has_moved,
+    other_file,
+    read_file,
+    refuse_twice,
+)
 from waremill.app.knowing.underway import followed
 from waremill.app.uploading import Uploads
 from waremill.errors import ConfigError, SourceError, UserError
+from waremill.knowledge.conditions import check_validity
 from waremill.knowledge.document import Document, sections_as_json
 from waremill.knowledge.language import language_of
 from waremill.knowledge.loading import Isolation, load
@@ -100,8 +109,12 @@ async def add_documents(
     somebody else changes the base.
     """
     options = options or AddOptions()
-    found = await asyncio.to_thread(find_files, list(sources) or [_own_folder(workspace, name)])
-    return await add_found(workspace, name, found, options, report)
+    found, notes = await asyncio.to_thread(
+        find_files, list(sources) or [_own_folder(workspace, name)]
+    )
+    done = await add_found(workspace, name, found, options, report)
+    done.notes[:0] = notes
+    return done
 
 
 async def add_sent(
@@ -134,6 +147,7 @@ async def add_found(
     report: Report = nobody,
 ) -> Added:
     """Add documents that were found already; see `add_documents`."""
+    check_validity(options.metadata)
     base = await find_or_make(workspace, name)
     async with (
         embedding(workspace, base.team_id) as embedder,
@@ -178,6 +192,7 @@ class _Adding:
         self._report = report
         self._waiting: list[Loaded] = []
         self._bytes = 0
+        self._moved: dict[str, list[int]] = {}
         self.done = Added(base.name)
 
     async def load(self, found: Sequence[Found]) -> None:
@@ -193,18 +208,31 @@ class _Adding:
                     await self._load(one, known.get(one.name), isolation)
                     self._report(Progress("loading", number, len(found)))
             await self._store()
+            for origin, ids in self._moved.items():
+                await self._workspace.database.write(store.move_source, self._base, ids, origin)
 
     async def _load(self, one: Found, known: store.Known | None, isolation: Isolation) -> None:
         try:
             content, media_type = await self._content(one)
             digest = await asyncio.to_thread(self._hash, content, one)
             there = known is not None and known.state != store.REMOVED
-            if known is not None and there and known.hash == digest:
-                self.done.unchanged += 1
-                return
+            other = None
+            if known is not None and there:
+                other = await asyncio.to_thread(other_file, one, known.source)
+                if known.hash == digest:
+                    if has_moved(one, known.source):
+                        self._moved.setdefault(one.origin, []).append(known.id)
+                    self.done.unchanged += 1
+                    return
+            if other is not None:
+                raise SourceError(
+                    f"a document of this name was added from {other} and would be replaced: add "
+                    "the folder that holds both, or remove that one first"
+                )
             document = await asyncio.to_thread(
                 load, content, one.name, media_type=media_type, isolation=isolation
             )
+            check_validity({**(one.metadata or {}), **document.metadata})
         except UserError as error:
             self.done.problem(one.name, error.message)
             return

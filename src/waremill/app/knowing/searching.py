@@ -41,7 +41,9 @@ async def search(workspace: Workspace, wanted: Search) -> list[Passage]:
         return list(await retriever(wanted))
     base = await find_base(workspace, wanted.knowledge)
     bounds = Bounds(wanted.where, today=date.today().isoformat())
-    query = " ".join(wanted.query.split())[:LONGEST]
+    # A shell whose encoding is another hands over what is no text.
+    text = wanted.query.encode("utf-8", "replace").decode()
+    query = " ".join(text.split())[:LONGEST]
     async with embedder_of(workspace, base) as embedder:
         await _catch_up(workspace, base, embedder)
         index = open_index(workspace, base, embedder)

@@ -7,12 +7,14 @@ parsed here.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from waremill.app.knowing.fetching import clean_address
+from waremill.catalog.readers.encoding import guess_legacy
 from waremill.domain import storable
 from waremill.errors import ConfigError, SourceError, Where
 from waremill.knowledge.loading import LARGEST, readable_suffixes
@@ -59,33 +61,71 @@ def pairs(given: Sequence[str]) -> dict[str, str | list[str]]:
     return found
 
 
-def find_files(paths: Sequence[str]) -> list[Found]:
-    """Give the documents that files, folders and addresses stand for, in order.
+def find_files(paths: Sequence[str]) -> tuple[list[Found], list[str]]:
+    """Give the documents that files, folders and addresses stand for, in order, and notes.
 
-    A folder gives the files below it with a readable ending, by name; hidden ones are left out.
-    Raises SourceError for what is not there, and for two documents of one name.
+    A folder gives the files below it with a readable ending, by name; hidden ones are left out, and
+    a note says how many others. Raises SourceError for what is not there, and for two documents of
+    one name.
     """
     found: list[Found] = []
+    notes: list[str] = []
     for text in paths:
+        if not text.strip():  # as an unset variable gives; it would be the current folder
+            raise ConfigError("a path to add is empty")
         if is_address(text):
             address = clean_address(text)
             found.append(Found(address, address, address=address))
             continue
         path = Path(text).expanduser()
         if path.is_dir():
-            inside = list(_in_folder(path.resolve(), text))
+            others: Counter[str] = Counter()
+            inside = list(_in_folder(path.resolve(), others))
             if not inside:
                 listed = " ".join(readable_suffixes())
                 raise SourceError(f"the folder holds no document ({listed})", Where(file=text))
             found += inside
+            if others:
+                kinds = ", ".join(f"{kind} {count:,}" for kind, count in others.most_common(10))
+                notes.append(f"{text}: files of kinds that are not read were left out ({kinds})")
         elif path.is_file():
             place = path.resolve()
             told = _folder_metadata(place.parent, place.parent, {})
-            found.append(Found(storable(path.name), str(place), place, metadata=told))
+            found.append(Found(_as_text(path.name), _as_text(str(place)), place, metadata=told))
         else:
             raise SourceError("there is no such file or folder", Where(file=text))
     refuse_twice(found)
-    return found
+    return found, notes
+
+
+def other_file(found: Found, source: str) -> Path | None:
+    """Give the file that a document of this name came from, where it is another and still there.
+
+    `source` is what was named when it was added. What is sent to a server replaces what was there.
+    """
+    if found.path is None or found.origin == UPLOADED:
+        return None
+    before = Path(source)
+    if before.is_dir():
+        before /= found.name
+    if not before.is_file() or before.samefile(found.path):
+        return None
+    return before
+
+
+def has_moved(found: Found, source: str) -> bool:
+    """Say whether a document's file or folder lies elsewhere than when it was added."""
+    return found.path is not None and found.origin != UPLOADED and not Path(source).exists()
+
+
+def _as_text(name: str) -> str:
+    """Give a file's name as text: one that is not UTF-8, as old archives have them, is guessed."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raw = os.fsencode(name)
+        name = raw.decode(guess_legacy(raw), "replace")
+    return storable(name)
 
 
 def read_file(found: Found) -> bytes:
@@ -108,7 +148,8 @@ def read_file(found: Found) -> bytes:
         raise SourceError(f"the file cannot be opened: {reason}", where) from error
 
 
-def _in_folder(root: Path, shown: str) -> Iterator[Found]:
+def _in_folder(root: Path, others: Counter[str]) -> Iterator[Found]:
+    """Give a folder's documents; count in `others` the endings of files that are none."""
     suffixes = readable_suffixes()
     told: dict[Path, Mapping[str, Any]] = {}
     for place, folders, names in os.walk(root):
@@ -119,9 +160,13 @@ def _in_folder(root: Path, shown: str) -> Iterator[Found]:
         for name in sorted(names):
             path = folder / name
             plain = not name.startswith((".", "~$", "_metadata."))
-            if plain and path.suffix.lower() in suffixes and path.is_file():
-                relative = storable(path.relative_to(root).as_posix())
-                yield Found(relative, str(root), path, metadata=told[folder], root=root)
+            if not plain or not path.is_file():
+                continue
+            if path.suffix.lower() not in suffixes:
+                others[_as_text(path.suffix.lower()) or "without ending"] += 1
+                continue
+            relative = _as_text(path.relative_to(root).as_posix())
+            yield Found(relative, _as_text(str(root)), path, metadata=told[folder], root=root)
 
 
 def _folder_metadata(folder: Path, root: Path, above: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,12 +168,35 @@ def _likeness(sample: bytes, codec: str) -> float:
         return 0.0
     joined = "".join(beyond)
     if codec == "gb18030":
-        return max(_share(beyond, _SIMPLIFIED), _share(beyond, _TRADITIONAL)) + 0.01
+        listed = max(_share(beyond, _SIMPLIFIED), _share(beyond, _TRADITIONAL)) + 0.01
+        return max(listed, 0.5 if _is_simplified(beyond) else 0.0)
     if codec == "big5hkscs":
         return _share(beyond, _TRADITIONAL)
     pattern = {"cp932": _KANA, "euc_kr": _HANGUL, "cp1251": _CYRILLIC}[codec]
+    share = len(pattern.findall(joined)) / len(beyond)
+    # Of Chinese text read as Korean nearly half is rare ideographs, of Korean text next to none.
+    if codec == "euc_kr" and share < 0.8:
+        return 0.0
     # Their letters alone make up the text, so they must be far more frequent than Chinese ones.
-    return 0.6 * len(pattern.findall(joined)) / len(beyond)
+    return 0.6 * share
+
+
+def _is_simplified(characters: Sequence[str]) -> bool:
+    """Say whether nine of ten ideographs are of GB 2312's first level, the 3,755 in daily use.
+
+    Korean text read as Chinese passes as well; its own letters then count for more.
+    """
+    ideographs = [one for one in characters if "\u2e80" <= one <= "\ud7ff" and not _is_mark(one)]
+    common = sum(b"\xb0\xa1" <= one.encode("gb18030") <= b"\xd7\xf9" for one in ideographs)
+    return (
+        bool(ideographs)
+        and common * 10 >= len(ideographs) * 9
+        and (len(ideographs) * 2 >= len(characters))
+    )
+
+
+def _is_mark(character: str) -> bool:
+    return "\u3000" <= character <= "\u303f"
 
 
 def _share(characters: list[str], frequent: str) -> float:
