@@ -21,6 +21,7 @@ from waremill.store import (  # noqa: F401 - their tables belong to the metadata
     tables_knowledge,
     tables_people,
     tables_publishing,
+    tables_schedules,
 )
 from waremill.store.database import SCHEMA_VERSION, Database, migrate
 from waremill.store.tables import metadata

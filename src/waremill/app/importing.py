@@ -71,6 +71,11 @@ class Imported:
         """Rows that became or matched a product."""
         return self.new + self.changed + self.unchanged
 
+    def counts(self) -> dict[str, int]:
+        """Give what became of the rows, by word."""
+        return {"new": self.new, "changed": self.changed, "unchanged": self.unchanged,
+                "problems": self.problem_count}  # fmt: skip
+
     def problem(self, source: str, row: int, message: str) -> None:
         """Note a bad row; the first thousand are kept, all are counted."""
         self.problem_count += 1

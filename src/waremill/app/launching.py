@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, Unpack
@@ -56,11 +57,14 @@ async def plan(
     workspace: Workspace,
     kind: Literal["run", "trial"],
     pipeline: str,
+    opened: Callable[[Connection, Run], None] | None = None,
     **options: Unpack[TaskOptions],
 ) -> Run:
     """Plan a run or a trial without working it; give it.
 
-    A trial's rival is planned with it. Raises UserError for what cannot work, and leaves nothing.
+    A trial's rival is planned with it. `opened` writes what belongs to it in the transaction that
+    creates a run, or that settles a trial. Raises UserError for what cannot work, and leaves
+    nothing.
     """
     assembly = await assembled(workspace, pipeline, options.get("model"))
     await may_use(workspace, assembly)
@@ -71,6 +75,8 @@ async def plan(
             conn, workspace.actor, f"{kind}.plan", f"run {run.name}", run.team_id,
             pipeline=pipeline, items=items, where=options.get("where"),
         )  # fmt: skip
+        if opened is not None:
+            opened(conn, run)
 
     if kind == "run":
         forecast = await trialling.forecast_for(workspace, prepared)

@@ -1,4 +1,4 @@
-"""Webhooks: who is told of a run's end and of accepted items, and how the message gets there.
+"""Webhooks: who is told of ended runs, accepted items and stopped schedules, and how.
 
 An event is written down in the transaction that makes it true, and delivered by a server later: at
 least once, signed, retried with growing pauses. Nothing is ever sent to an address inside our own
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from waremill.store.runs import Run
 
 LOG = logging.getLogger("waremill.webhooks")
-EVENTS = ("run.finished", "item.accepted")
+EVENTS = ("run.finished", "item.accepted", "schedule.stopped")
 PING = store.PING
 ATTEMPTS = store.ATTEMPTS
 """With the pauses below the last one comes about eleven hours after the first."""
@@ -76,6 +76,11 @@ def run_finished(conn: Connection, run: Run) -> None:
         {"run": run.name, "kind": run.kind, "pipeline": run.pipeline, "state": run.state,
          "total": run.total},
     )  # fmt: skip
+
+
+def schedule_stopped(conn: Connection, team: int, told: Mapping[str, Any]) -> None:
+    """Tell that a slot of a schedule brought no run, or one that stopped; `told` says why."""
+    event(conn, team, "schedule.stopped", told)
 
 
 def items_accepted(conn: Connection, run: Run, items: Sequence[Mapping[str, Any]]) -> None:
@@ -467,6 +472,7 @@ __all__ = [
     "is_public",
     "items_accepted",
     "run_finished",
+    "schedule_stopped",
     "sign",
     "telling",
     "wanted",

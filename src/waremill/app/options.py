@@ -14,6 +14,7 @@ from waremill.app.finding import find_catalog
 from waremill.app.importing import ImportOptions, import_sources, options_for, shown
 from waremill.app.informing import knowledge_of
 from waremill.app.product_search import narrowed
+from waremill.app.scheduling.increments import increment
 from waremill.app.slotting import NO_SLOTS, Slots
 from waremill.app.status import NANO
 from waremill.app.working import review_condition
@@ -38,7 +39,8 @@ class TaskOptions(TypedDict, total=False):
     best, as many as `limit` says; `source` imports a file and takes exactly its
     rows; `targets` are written as `de-DE@amazon`; `params` fill the templates' parameters; `model`
     stands in for the default one. `budget` is in the workspace's currency. `size`, `seed`, `gold`,
-    `against` and `stratify` are a trial's.
+    `against` and `stratify` are a trial's. `only` takes products that are `new` or `changed` since
+    they were worked by the schedule whose row id `schedule` is, or have a field that is `empty`.
     """
 
     where: str | None
@@ -60,6 +62,8 @@ class TaskOptions(TypedDict, total=False):
     gold: str | Path | None
     against: str | None
     stratify: str | None
+    only: Sequence[str]
+    schedule: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,9 @@ async def prepare(
         )
     if assembly.steps and all(s.per == "group" for s in assembly.steps if s.preview):
         choice = _with(choice, groups=any(s.preview for s in assembly.steps))
+    if only := options.get("only"):
+        also = increment(assembly, database.dialect, targets, only, options.get("schedule"))
+        choice = _with(choice, also=also)
     params = {**assembly.pipeline.params, **options.get("params", {})}
     written = {
         "where": options.get("where"), "search": options.get("search"),
@@ -135,6 +142,7 @@ async def prepare(
         "limit": options.get("limit"), "order_by": options.get("order_by"),
         "catalog": catalog.name, "sheet": catalog.sheet, "model": options.get("model"),
         "params": params, "columns": catalog.columns, "slots": slots.names,
+        **({"only": list(only)} if only else {}),
     }  # fmt: skip
     fresh = bool(options.get("fresh"))
     return Prepared(assembly, choice, targets, params, written, fresh, actor.name, knowledge)

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Connection
 
-from waremill.app.acting import ROLES, Actor, Role
+from waremill.app.acting import LOCAL, ROLES, Actor, Role
 from waremill.app.attempts import Attempts
 from waremill.app.auditing import record
 from waremill.app.naming import account_name
 from waremill.app.passwords import digest, hash_password, is_old, is_right, new_secret
-from waremill.errors import ConfigError, UserError
+from waremill.errors import ConfigError, Forbidden, UserError
 from waremill.store import people as store
 from waremill.store.database import Database
 
@@ -161,6 +161,19 @@ async def actor_of_token(
         address=address,
         via=token.name,
     )
+
+
+async def actor_named(workspace: Workspace, name: str, via: str) -> Actor:
+    """Give somebody by name with today's rights, for what was ordered earlier; `via` says what.
+
+    Raises Forbidden for somebody who is kept out by now, or not there.
+    """
+    user = await workspace.database.read(store.find_user, name)
+    if user is None and name == LOCAL.name:
+        return replace(LOCAL, via=via)
+    if user is None or user.disabled:
+        raise Forbidden(f"{name} may not order runs any more")
+    return Actor(user.name, _roles(user.roles), manages=user.manages, via=via)
 
 
 def _roles(

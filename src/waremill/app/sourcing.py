@@ -19,6 +19,7 @@ from waremill.errors import ConfigError, NotFound, SourceError, Where
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
+    from waremill.settings.load import Source
 
 T = TypeVar("T")
 
@@ -42,6 +43,15 @@ def list_sources(workspace: Workspace) -> tuple[NamedSource, ...]:
         kind = None if one.url is None else one.url.partition("://")[0].partition("+")[0]
         found.append(NamedSource(name, kind, one.variable if one.url is None else None))
     return tuple(found)
+
+
+def find_source(workspace: Workspace, name: str) -> Source:
+    """Give a named source for an admin; raises NotFound for a name that is not in the settings."""
+    workspace.actor.need_somewhere("admin", "importing from a source")
+    found = workspace.settings.sources.get(name)
+    if found is None:
+        raise NotFound(f"there is no source “{name}”; waremill.toml names them as [sources.NAME]")
+    return found
 
 
 async def import_source(
@@ -84,9 +94,7 @@ async def preview_source(
 async def _options(
     workspace: Workspace, name: str, given: tuple[str | None, str | None, str | None]
 ) -> ImportOptions:
-    workspace.actor.need_somewhere("admin", "importing from a database")
-    if name not in workspace.settings.sources:
-        raise NotFound(f"there is no source “{name}”; waremill.toml names them as [sources.NAME]")
+    find_source(workspace, name)
     key, group, catalog = given
     wanted = ImportOptions(key, group, None, catalog, role="admin", called=name)
     return importing.options_for(workspace.actor, wanted, await workspace.catalogs())

@@ -90,6 +90,12 @@ class Workspace:
         other.actor = actor
         return other
 
+    def waiting(self) -> Self:
+        """Give the same open workspace for work that nobody waits for before a page."""
+        other = copy(self)
+        other._reading = 0
+        return other
+
     async def seen(self) -> Self:
         """Give the same workspace with the files and models alone that the actor may know of."""
         other = copy(self)

@@ -20,17 +20,23 @@ CAUSES_SHOWN = 3
 """Causes of failures that are printed; a report has all."""
 
 
-def task_options(function: F) -> F:
-    """Give a command the options that choose products, targets, parameters and a model."""
+def task_options(function: F, *, files: bool = True) -> F:
+    """Give a command the options that choose products, targets, parameters and a model.
+
+    Without `files` those that import a file are left out.
+    """
+    from_file = (
+        click.option("--from", "source", metavar="FILE", help="Import FILE and take its rows."),
+        click.option("--key", metavar="COL", help="With --from: the key column."),
+        click.option("--sheet", metavar="S", help="With --from: the sheet."),
+    )
     for option in reversed(
         (
             click.argument("pipeline"),
             click.option("--where", metavar="SQL", help="Which products: SQL over attributes."),
             click.option("--search", metavar="TEXT",
                          help="Those that fit TEXT best, as many as --limit (default: 100)."),
-            click.option("--from", "source", metavar="FILE", help="Import FILE and take its rows."),
-            click.option("--key", metavar="COL", help="With --from: the key column."),
-            click.option("--sheet", metavar="S", help="With --from: the sheet."),
+            *(from_file if files else ()),
             click.option("--catalog", metavar="NAME", help="The catalogue (default: the one)."),
             click.option("--target", "targets", metavar="T", multiple=True,
                          help="A target, such as de-DE@amazon; may be repeated."),

@@ -31,7 +31,8 @@ class Choice:
     """Which products, in which order: compiled from a selection.
 
     `limit` takes the first in that order. `sample` of those are drawn at random with `seed`, the
-    same share of each value of `strata` where that is given.
+    same share of each value of `strata` where that is given. `also` narrows what is worked: the
+    products, or with `groups` the groups, that the selection gives.
     """
 
     catalog: Catalog
@@ -42,6 +43,7 @@ class Choice:
     seed: int = 0
     strata: ColumnElement[Any] | None = None
     groups: bool = False
+    also: ColumnElement[bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +187,11 @@ def ranked(conn: Connection, choice: Choice) -> Select[Any]:
 def _selected(choice: Choice) -> Select[Any]:
     """Select the products that a choice's condition picks, or the groups they belong to."""
     query = chosen(choice.catalog.id, choice.where)
-    if not choice.groups:
-        return query
-    members = query.subquery()
-    inside = products.c.id.in_(select(members.c.group_id))
-    return chosen(choice.catalog.id, inside, groups=True)
+    if choice.groups:
+        members = query.subquery()
+        inside = products.c.id.in_(select(members.c.group_id))
+        query = chosen(choice.catalog.id, inside, groups=True)
+    return query if choice.also is None else query.where(choice.also)
 
 
 def _limited(query: Select[Any], choice: Choice) -> Select[Any]:

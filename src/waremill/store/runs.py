@@ -190,6 +190,12 @@ def get_run(conn: Connection, run_id: int) -> Run:
     return as_run(conn.execute(select(runs).where(runs.c.id == run_id)).one())
 
 
+def runs_by_id(conn: Connection, numbers: Collection[int]) -> dict[int, Run]:
+    """Give some runs by their row ids; those that are not there are left out."""
+    query = select(runs).where(runs.c.id.in_(set(numbers)))
+    return {row.id: as_run(row) for row in conn.execute(query)} if numbers else {}
+
+
 def locked(conn: Connection, run_id: int) -> Run:
     """Give a run as it is now, and let nobody change it until this write transaction ends."""
     return as_run(conn.execute(select(runs).where(runs.c.id == run_id).with_for_update()).one())

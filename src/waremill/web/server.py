@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from waremill import __version__
 from waremill.app import Workspace, chatting, generating, launching, notifying
+from waremill.app.scheduling.leading import Scheduler
 from waremill.web import operations, pages, rest, security
 from waremill.web.rest import problems, reference
 
@@ -57,19 +58,21 @@ def create_app(workspace: Workspace, *, host: str = "127.0.0.1", port: int = 875
 def _beside(
     workspace: Workspace,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Give the lifespan: webhooks are delivered meanwhile, and what was opened is closed."""
+    """Give the lifespan: meanwhile webhooks are delivered and schedules fired."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         delivering = asyncio.create_task(notifying.Webhooks(workspace).deliver())
+        scheduling = asyncio.create_task(Scheduler(workspace).work())
         rivals = asyncio.create_task(launching.begin_rivals(workspace))
         try:
             yield
         finally:
             app.state.closing.set()
-            for task in (delivering, rivals):
+            beside = (delivering, scheduling, rivals)
+            for task in beside:
                 task.cancel()
-            await asyncio.gather(delivering, rivals, return_exceptions=True)
+            await asyncio.gather(*beside, return_exceptions=True)
             await chatting.close(workspace)
             await generating.close(workspace)
 

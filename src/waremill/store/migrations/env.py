@@ -7,6 +7,7 @@ from waremill.store import (  # noqa: F401 - their tables belong to the metadata
     tables_knowledge,
     tables_people,
     tables_publishing,
+    tables_schedules,
 )
 from waremill.store.tables import metadata
 

@@ -1,0 +1,83 @@
+"""The tables of schedules: what is to be run when, every slot with what came of it, who leads.
+
+schedules ─ schedule_slots                       a slot is there once, so it is fired once
+leads                                            which process fires, until when
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from waremill.store.tables import Id, metadata
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("team_id", Id, nullable=False, server_default="1"),
+    Column("pipeline", Text, nullable=False),
+    Column("cron", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("options", Text, nullable=False),
+    Column("only", Text, nullable=False),
+    Column("source", Text),
+    Column("budget", BigInteger, nullable=False),
+    Column("trial", Integer),
+    Column("accuracy", Float),
+    Column("overlap", Text, nullable=False),
+    Column("catch_up", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("next_at", Float),
+    Column("by", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+"""`options` is JSON, what else was said of the run; `only` a JSON list; `budget` is nano-USD.
+`next_at` is the first slot nobody has looked at, NULL where none comes any more."""
+
+schedule_slots = Table(
+    "schedule_slots",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("schedule_id", Id, ForeignKey("schedules.id"), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("reason", Text),
+    Column("missed", Integer, nullable=False),
+    Column("run_id", Id),
+    Column("trial_id", Id),
+    Column("imported", Text),
+    Column("starts", Integer, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+    UniqueConstraint("schedule_id", "at"),
+    Index("ix_schedule_slots_live", "live", "id"),
+    Index("ix_schedule_slots_schedule_id_id", "schedule_id", "id"),
+)
+"""`cause` is `cron`, `late` (made up for) or `person`; `state` is `due`, `queued`, `trial`, `run`,
+`skipped`, `missed`, `nothing`, `stopped` or `failed`. A live one is not settled yet."""
+
+leads = Table(
+    "leads",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("until", Float, nullable=False),
+)
+"""Of several processes the one that does what must be done once; `until` by the database's clock.
+"""

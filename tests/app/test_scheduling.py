@@ -1,0 +1,525 @@
+"""Schedules: what they fire, over which products, what keeps a run from starting, who is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+from sqlalchemy import Connection, select, update
+from tests.workspaces import make_workspace, perfumes, vendor_process, vendor_stats, write_sheet
+
+from waremill.app import Workspace, launching, open_workspace
+from waremill.app.acting import Actor
+from waremill.app.auditing import entries
+from waremill.app.options import TaskOptions
+from waremill.app.scheduling import schedules
+from waremill.app.scheduling.leading import Scheduler
+from waremill.app.scheduling.schedules import SlotView, Wanted
+from waremill.errors import Conflict, Forbidden, NotFound, UserError
+from waremill.store import runs as store_runs
+from waremill.store import schedules as store
+from waremill.store.tables import items, runs
+from waremill.store.tables_people import deliveries
+
+DAY = 86_400.0
+FILL = """\
+name: blurb
+instruction: Write in English.
+input:
+  - name: {required: true}
+output:
+  blurb: {type: string, max_chars: 80, write: fill}
+"""
+
+
+@pytest.fixture(scope="module")
+def vendor() -> Any:
+    """A vendor that answers at once."""
+    with vendor_process() as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def shop(tmp_path: Path, vendor: str, database_url: str) -> AsyncIterator[Workspace]:
+    """An open workspace with eight products, on either database."""
+    files = {"templates/blurb.yaml": FILL}
+    folder = make_workspace(tmp_path / "shop", vendor, database=database_url, files=files)
+    async with open_workspace(folder) as workspace:
+        await feed(workspace, perfumes(8, tmp_path.name))
+        yield workspace
+
+
+async def feed(workspace: Workspace, rows: list[dict[str, str]]) -> None:
+    sheet = write_sheet(workspace.settings.root / "perfumes.csv", rows)
+    await workspace.import_catalog([sheet], key="sku")
+
+
+def nightly(**changes: Any) -> Wanted:
+    return replace(Wanted("nightly", "copy", "0 3 * * *", 5.0, "UTC"), **changes)
+
+
+async def plan_only(workspace: Workspace, **options: Any) -> list[str]:
+    """The keys a run of a task would have, without one."""
+    found = await schedules.find(workspace, "nightly")
+    given: TaskOptions = {**schedules.options_of(found), **options}
+    run = await launching.plan(workspace, "run", found.pipeline, **given)
+    return await keys(workspace, run.name)
+
+
+async def keys(workspace: Workspace, run: str) -> list[str]:
+    from waremill.store.tables import products
+
+    def read(conn: Connection) -> list[str]:
+        query = (
+            select(products.c.key)
+            .join(items, items.c.product_id == products.c.id)
+            .join(runs, runs.c.id == items.c.run_id)
+            .where(runs.c.name == run)
+            .order_by(products.c.key)
+        )
+        return list(conn.execute(query).scalars())
+
+    return await workspace.database.read(read)
+
+
+async def work_here(workspace: Workspace, **options: Any) -> str:
+    """Work a run of the schedule in this process, noted as its slot's; give its name."""
+    found = await schedules.find(workspace, "nightly")
+    given: TaskOptions = {**schedules.options_of(found), **options}
+
+    def note(conn: Connection, run: store_runs.Run) -> None:
+        at = store_runs.clock(conn)
+        slot = store.insert_slot(conn, found, at, store.DUE, run_id=run.id)
+        assert slot is not None
+        store.settle_slot(conn, slot, store.RUN)
+
+    run = await launching.plan(workspace, "run", found.pipeline, note, **given)
+    await workspace.work(run)
+    return run.name
+
+
+async def fire(workspace: Workspace, name: str = "nightly") -> SlotView:
+    """Fire a slot now and wait until it is settled."""
+    slot = await schedules.run_now(workspace, name)
+    await Scheduler(workspace).fire_now(slot)
+    return await settled(workspace, name)
+
+
+async def settled(workspace: Workspace, name: str = "nightly") -> SlotView:
+    """Lead until a schedule's newest slot is settled."""
+    scheduler = Scheduler(workspace)
+    try:
+        for _ in range(300):
+            await scheduler.tick()
+            last = (await schedules.show(workspace, name)).last
+            if last is not None and not last.slot.live:
+                return last
+            await asyncio.sleep(0.1)
+    finally:
+        await scheduler.close()
+    raise AssertionError(last)
+
+
+async def passed(
+    workspace: Workspace, seconds: float, name: str = "nightly", *, at: float | None = None
+) -> None:
+    """Let a schedule's next slot lie so long back, or at a moment."""
+
+    def write(conn: Connection) -> None:
+        found = store.find_schedule(conn, name)
+        moment = store_runs.clock(conn) - seconds if at is None else at
+        store.set_schedule(conn, found.id, next_at=moment)
+
+    await workspace.database.write(write)
+
+
+async def tick(workspace: Workspace, times: int = 1) -> None:
+    """Look at the clock, and leave the rest."""
+    scheduler = Scheduler(workspace)
+    for _ in range(times):
+        await scheduler.tick()
+    await scheduler.close()
+
+
+async def states(workspace: Workspace, name: str = "nightly") -> list[str]:
+    page = await schedules.history(workspace, name)
+    return [one.slot.state for one in page.rows]
+
+
+# What is asked for.
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"budget": None}, "needs a budget"),
+        ({"budget": 0.0}, "above zero"),
+        ({"cron": "0 25 * * *"}, "is no hour"),
+        ({"cron": "0 0 31 2 *"}, "never comes"),
+        ({"timezone": "Mars/Olympus"}, "no time zone"),
+        ({"trial": 3}, "give both"),
+        ({"accuracy": 0.9}, "give both"),
+        ({"trial": 3, "accuracy": 90.0}, "at most 1"),
+        ({"trial": 0, "accuracy": 0.5}, "1 to 5000"),
+        ({"overlap": "wait"}, "--overlap is skip or queue"),
+        ({"only": ("old",)}, "--only takes"),
+        ({"name": "a/b"}, "name has up to 80"),
+        ({"options": {"where": "brnad = 'x'"}}, "did you mean"),
+        ({"options": {"gold": "title"}}, "give --trial"),
+        ({"pipeline": "cpoy"}, "there is no pipeline or template"),
+    ],
+)
+async def test_what_cannot_work_is_said_when_it_is_added(
+    shop: Workspace, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        await schedules.add(shop, nightly(**changes))
+    assert await schedules.list_schedules(shop) == []
+
+
+async def test_a_schedule_keeps_what_was_said(shop: Workspace) -> None:
+    options: TaskOptions = {"where": "brand = 'House 1'", "targets": ["en-US"], "limit": 5}
+    made = await schedules.add(shop, nightly(options=options, only=("new", "changed")))
+    shown = made.as_json()
+    assert (shown["state"], shown["budget"], shown["only"]) == ("active", 5.0, ["new", "changed"])
+    assert {name: value for name, value in shown["options"].items() if value} == options
+    with pytest.raises(Conflict, match="already"):
+        await schedules.add(shop, nightly())
+
+
+async def test_who_may_do_what(shop: Workspace) -> None:
+    viewer = shop.acting(Actor("tom", {1: "viewer"}))
+    stranger = shop.acting(Actor("eve", {2: "admin"}))
+    with pytest.raises(Forbidden):
+        await schedules.add(viewer, nightly())
+    await schedules.add(shop.acting(Actor("lin", {1: "operator"})), nightly())
+    assert (await schedules.show(viewer, "nightly")).schedule.by == "lin"
+    assert await schedules.list_schedules(stranger) == []
+    for change in (schedules.pause, schedules.remove, schedules.run_now, schedules.resume):
+        with pytest.raises(Forbidden):
+            await change(viewer, "nightly")
+        with pytest.raises(NotFound):
+            await change(stranger, "nightly")
+
+
+async def test_changes_are_in_the_audit_log(shop: Workspace) -> None:
+    await schedules.add(shop, nightly())
+    await schedules.pause(shop, "nightly")
+    await schedules.resume(shop, "nightly")
+    await schedules.remove(shop, "nightly")
+    found = [one.action for one in (await entries(shop)).rows if one.action.startswith("schedule")]
+    assert found == ["schedule.remove", "schedule.resume", "schedule.pause", "schedule.add"]
+
+
+# Increments.
+
+
+async def test_only_what_is_new_or_changed_is_done_again(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(only=("new", "changed")))
+    assert len(await plan_only(shop)) == 8
+    await work_here(shop)
+    with pytest.raises(NotFound, match="no product"):
+        await plan_only(shop)
+    rows = perfumes(10, "other")[8:] + perfumes(8, shop.settings.root.parent.name)
+    rows[4]["notes"] = "oud"
+    await feed(shop, rows)
+    assert await plan_only(shop) == ["P0002", "P0008", "P0009"]
+
+
+async def test_new_and_changed_are_told_apart(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(only=("changed",)))
+    with pytest.raises(NotFound):
+        await plan_only(shop)
+    await work_here(shop, only=["new"], limit=4)
+    rows = perfumes(8, shop.settings.root.parent.name)
+    rows[0]["notes"] = rows[7]["notes"] = "oud"
+    await feed(shop, rows)
+    assert await plan_only(shop) == ["P0000"]
+    assert await plan_only(shop, only=["new"]) == ["P0004", "P0005", "P0006", "P0007"]
+
+
+async def test_a_value_that_went_back_has_changed_too(shop: Workspace) -> None:
+    """What stands in the shop was made of the other value."""
+    await schedules.add(shop, nightly(only=("new", "changed")))
+    before = perfumes(8, shop.settings.root.parent.name)
+    after = [{**row} for row in before]
+    after[0]["notes"] = "oud"
+    for rows in (before, after):
+        await feed(shop, rows)
+        await work_here(shop)
+    await feed(shop, before)
+    assert await plan_only(shop) == ["P0000"]
+    run = await work_here(shop)
+    assert (await shop.status(run)).linked == 1
+
+
+async def test_what_failed_or_was_not_reached_is_left_to_do(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(only=("new", "changed")))
+    run = await work_here(shop, limit=3)
+
+    def spoil(conn: Connection) -> None:
+        found = store_runs.find_run(conn, run)
+        first = select(items.c.id).where(items.c.run_id == found.id).limit(1).scalar_subquery()
+        conn.execute(update(items).where(items.c.id == first).values(state="failed"))
+
+    await shop.database.write(spoil)
+    assert len(await plan_only(shop)) == 6
+
+
+async def test_each_target_counts(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(only=("new",), options={"targets": ["en-US"]}))
+    await work_here(shop)
+    with pytest.raises(NotFound):
+        await plan_only(shop)
+    assert len(await plan_only(shop, targets=["en-US", "de-DE"])) == 2 * 8
+
+
+async def test_other_runs_do_not_count_as_the_schedules(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(only=("new",)))
+    await shop.run("copy")
+    run = await work_here(shop)
+    status = await shop.status(run)
+    assert (status.total, status.linked) == (8, 8)
+
+
+async def test_only_what_has_an_empty_field(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(only=("empty",)))
+    await shop.run("copy", where="_key < 'P0005'", targets=["en-US"])
+    left = ["P0005", "P0006", "P0007"]
+    assert await plan_only(shop, targets=["en-US"]) == left
+    assert len(await plan_only(shop, targets=["de-DE"])) == 8
+    # What is made without a target stands for all of them.
+    await shop.run("copy", where="_key < 'P0005'")
+    assert await plan_only(shop, targets=["de-DE"]) == left
+
+
+async def test_a_field_to_be_filled_is_not_empty_where_the_catalogue_has_it(
+    shop: Workspace,
+) -> None:
+    rows = [{**row, "blurb": "", "title": "a title"} for row in perfumes(8)]
+    rows[2]["blurb"] = "It is there."
+    await feed(shop, rows)
+    await schedules.add(shop, nightly(pipeline="blurb", only=("empty",)))
+    assert len(await plan_only(shop)) == 7
+    # `write: replace` makes a title whatever the catalogue has.
+    await schedules.remove(shop, "nightly")
+    await schedules.add(shop, nightly(only=("empty",)))
+    assert len(await plan_only(shop)) == 8
+
+
+# Firing.
+
+
+async def test_a_slot_on_time_starts_a_run_as_the_one_who_ordered_it(
+    shop: Workspace, vendor: str
+) -> None:
+    await schedules.add(shop, nightly())
+    await passed(shop, 5)
+    last = await settled(shop)
+    assert (last.slot.state, last.slot.cause, last.slot.missed) == ("run", "cron", 0)
+    assert last.run is not None and last.run.state == "done" and last.run.created_by == "local"
+    assert last.run.budget == 5_000_000_000
+    found = [one for one in (await entries(shop)).rows if one.action == "run.start"]
+    assert found[0].detail is not None and found[0].detail["via"] == "schedule nightly"
+
+
+async def test_missed_slots_are_made_up_for_once(shop: Workspace) -> None:
+    await schedules.add(shop, nightly())
+    await passed(shop, 3 * DAY)
+    last = await settled(shop)
+    assert (last.slot.state, last.slot.cause, last.slot.missed) == ("run", "late", 4)
+    assert await states(shop) == ["run"]
+
+
+async def test_or_only_said(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(catch_up="none"))
+    await passed(shop, 3 * DAY)
+    await tick(shop, 2)
+    assert await states(shop) == ["missed"]
+    last = (await schedules.show(shop, "nightly")).last
+    assert last is not None and last.slot.missed == 4 and "4 moments" in str(last.slot.reason)
+
+
+async def test_a_clock_that_goes_back_fires_no_slot_again(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(cron="* * * * *"))
+    now = await shop.database.read(store_runs.clock)
+    minute = now - now % 60
+    found = await schedules.find(shop, "nightly")
+
+    def fired(conn: Connection) -> None:
+        """As a clock that is an hour ahead would have done."""
+        for at in (minute, minute + 60):
+            store.insert_slot(conn, found, at, store.SKIPPED)
+        store.set_schedule(conn, found.id, next_at=now + 3600)
+
+    await shop.database.write(fired)
+    await tick(shop)
+    assert (await schedules.find(shop, "nightly")).next_at == minute + 60
+    await passed(shop, 0, at=minute)
+    await tick(shop)
+    assert await states(shop) == ["skipped", "skipped"]
+
+
+async def test_an_earlier_run_that_is_not_over_lets_a_slot_be_skipped_or_wait(
+    shop: Workspace,
+) -> None:
+    await schedules.add(shop, nightly())
+    await schedules.add(shop, nightly(name="patient", overlap="queue"))
+    for name in ("nightly", "patient"):
+        await schedules.run_now(shop, name)
+        with pytest.raises(Conflict, match="under way"):
+            await schedules.run_now(shop, name)
+        for seconds in (90, 5):
+            await passed(shop, seconds, name)
+            await shop.database.write(_look)
+    assert await states(shop) == ["skipped", "skipped", "due"]
+    assert await states(shop, "patient") == ["skipped", "queued", "due"]
+    reasons = [one.slot.reason for one in (await schedules.history(shop, "patient")).rows]
+    assert "waits for the schedule's earlier run" in str(reasons[1])
+
+
+def _look(conn: Connection) -> None:
+    """Fire what is due and take no slot further."""
+    from waremill.app.scheduling.leading import _fire
+    from waremill.app.working import owner_is_dead, owner_name
+
+    lead = store.take_lead(conn, owner_name(), 10, owner_is_dead)
+    assert lead is not None
+    _fire(conn, lead)
+
+
+async def test_nothing_to_do_is_said_and_starts_no_run(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(only=("new",)))
+    await work_here(shop)
+    last = await fire(shop)
+    assert (last.slot.state, last.slot.reason) == ("nothing", "no product is new")
+
+
+async def test_what_would_cost_more_than_its_budget_is_not_started_and_told(
+    shop: Workspace, vendor: str
+) -> None:
+    await _listen(shop)
+    await schedules.add(shop, nightly(budget=0.000_001))
+    before = vendor_stats(vendor)["calls"]
+    last = await fire(shop)
+    assert last.slot.state == "stopped" and "above the budget" in str(last.slot.reason)
+    assert vendor_stats(vendor)["calls"] == before
+    (told,) = await _told(shop)
+    assert (told["event"], told["schedule"], told["state"]) == (
+        "schedule.stopped", "nightly", "stopped",
+    )  # fmt: skip
+    found = [one.action for one in (await entries(shop)).rows]
+    assert "schedule.stop" in found
+
+
+async def _listen(shop: Workspace) -> None:
+    from waremill.store import webhooks
+
+    values = {"team_id": 1, "url": "https://shop.example/hook", "secret": "s", "active": True,
+              "events": ["schedule.stopped"], "by": "local"}  # fmt: skip
+    await shop.database.write(webhooks.insert_webhook, values)
+
+
+async def _told(shop: Workspace) -> list[dict[str, Any]]:
+    query = select(deliveries.c.body).order_by(deliveries.c.id)
+    bodies = await shop.database.read(lambda conn: conn.execute(query).scalars().all())
+    return [orjson.loads(one) for one in bodies]
+
+
+async def test_a_trial_that_is_good_enough_lets_the_run_start(shop: Workspace, vendor: str) -> None:
+    await schedules.add(shop, nightly(trial=3, accuracy=0.9))
+    before = vendor_stats(vendor)["calls"]
+    last = await fire(shop)
+    assert last.slot.state == "run" and last.trial is not None and last.run is not None
+    assert (last.trial.total, last.run.total) == (3, 8)
+    assert vendor_stats(vendor)["calls"] == before + 8, "the trial's answers are not paid twice"
+
+
+async def test_a_trial_below_its_accuracy_starts_nothing(shop: Workspace) -> None:
+    await _listen(shop)
+    gold = shop.settings.root / "gold.jsonl"
+    gold.write_text("".join(f'{{"sku": "P{n:04}", "title": "never"}}\n' for n in range(8)))
+    options: TaskOptions = {"gold": str(gold)}
+    await schedules.add(shop, nightly(trial=3, accuracy=0.9, options=options))
+    last = await fire(shop)
+    assert last.slot.state == "stopped" and last.run is None and last.trial is not None
+    assert "the trial's accuracy is 0.0% of 3 values" in str(last.slot.reason)
+    assert [one["trial"] for one in await _told(shop)] == [last.trial.name]
+
+
+async def test_without_gold_a_trials_findings_decide(tmp_path: Path) -> None:
+    with vendor_process("--refused", "1") as url:
+        folder = make_workspace(tmp_path / "shop", url)
+        async with open_workspace(folder) as workspace:
+            await feed(workspace, perfumes(8))
+            await schedules.add(workspace, nightly(trial=3, accuracy=0.9))
+            last = await fire(workspace)
+    assert last.slot.state == "stopped" and last.run is None
+    assert "0.0% of the trial's 3 items are without an error" in str(last.slot.reason)
+
+
+async def test_who_may_not_order_runs_any_more_starts_none(shop: Workspace) -> None:
+    lin = shop.acting(Actor("lin", {1: "operator"}))
+    await schedules.add(lin, nightly())
+    last = await fire(shop)
+    assert last.slot.by == "local" and last.slot.state == "run", "who fires it by hand orders it"
+    await passed(shop, 5)
+    last = await settled(shop)
+    assert last.slot.state == "failed" and "lin may not order runs" in str(last.slot.reason)
+
+
+async def test_a_paused_schedule_misses_nothing(shop: Workspace) -> None:
+    await schedules.add(shop, nightly())
+    await schedules.pause(shop, "nightly")
+    await passed(shop, 3 * DAY)
+    await tick(shop)
+    resumed = await schedules.resume(shop, "nightly")
+    assert resumed.next_at is not None
+    assert resumed.next_at > await shop.database.read(store_runs.clock)
+    assert await states(shop) == []
+
+
+async def test_history_is_paged_newest_first(shop: Workspace) -> None:
+    await schedules.add(shop, nightly())
+    found = await schedules.find(shop, "nightly")
+    for at in range(5):
+        await shop.database.write(store.insert_slot, found, float(at), store.SKIPPED)
+    seen, cursor = [], None
+    while True:
+        page = await schedules.history(shop, "nightly", cursor=cursor, size=2)
+        seen += [one.slot.at for one in page.rows]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert seen == [4.0, 3.0, 2.0, 1.0, 0.0]
+
+
+async def test_a_schedule_that_is_removed_takes_its_slot_with_it(shop: Workspace) -> None:
+    await schedules.add(shop, nightly())
+    slot = await schedules.run_now(shop, "nightly")
+    await schedules.remove(shop, "nightly")
+    assert await schedules.slot_view(shop, slot.id) is None
+    await tick(shop)
+    assert await shop.runs() == []
+
+
+async def test_planning_that_was_cut_off_is_planned_again(shop: Workspace) -> None:
+    """A leader that dies while it writes a run's items leaves a run that nobody can work."""
+    await schedules.add(shop, nightly())
+    slot = await schedules.run_now(shop, "nightly")
+
+    def die(conn: Connection, run: store_runs.Run) -> None:
+        store.set_slot(conn, slot, state=store.RUN, run_id=run.id)
+
+    run = await launching.plan(shop, "run", "copy", die)
+    await shop.database.write(store_runs.set_run, run.id, {"state": "planning"})
+    last = await settled(shop)
+    assert last.slot.state == "run" and last.run is not None and last.run.state == "done"
+    assert last.run.name != run.name
+    assert (await shop.find_run(run.name)).state == "cancelled"
