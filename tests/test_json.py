@@ -95,6 +95,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
         made.run("init", "init", "--example", "perfume")
         with serving(folder) as server:
             shell.printed["serve"] = [server.document]
+        scheduled(shell)
         known(shell)
         asked(shell, url)
         talked(shell)
@@ -198,6 +199,20 @@ def talked(shell: Shell) -> None:
     shell.run("chat-done", "chat", "--resume", "last", "--export", place)
     shell.run("chat-done", "chat", "--resume", str(document["id"]), "--delete")
     shell.run("error", "chat", "--resume", "last", code=2)
+
+
+def scheduled(shell: Shell) -> None:
+    """Add a schedule, fire it, and look at it."""
+    words = ["--cron", "0 3 * * *", "--timezone", "Asia/Shanghai", "--budget", "1"]
+    shell.run("schedule", "schedule", "add", "nightly", "copy", *words, "--only", "new")
+    shell.run("schedule-slot", "schedule", "run", "nightly")
+    shell.run("schedules", "schedule", "list")
+    shell.run("schedule-show", "schedule", "show", "nightly")
+    shell.run("schedule", "schedule", "pause", "nightly")
+    shell.run("schedule", "schedule", "resume", "nightly")
+    shell.run("schedule-removed", "schedule", "remove", "nightly")
+    shell.run("error", "schedule", "show", "nightly", code=2)
+    shell.printed["schedule-work"] = [{"schedules": 0}]  # it ends with Ctrl-C alone
 
 
 def people(shell: Shell) -> None:

@@ -1,155 +1,39 @@
-"""Schedules: what they fire, over which products, what keeps a run from starting, who is told."""
+"""Schedules: what they fire, what keeps a run from starting, and who is told."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-import pytest_asyncio
-from sqlalchemy import Connection, select, update
-from tests.workspaces import make_workspace, perfumes, vendor_process, vendor_stats, write_sheet
+from sqlalchemy import Connection, select
+from tests.app.scheduled import (
+    DAY,
+    feed,
+    fire,
+    nightly,
+    passed,
+    settled,
+    shop,
+    states,
+    tick,
+    vendor,
+    work_here,
+)
+from tests.workspaces import make_workspace, perfumes, vendor_process, vendor_stats
 
 from waremill.app import Workspace, launching, open_workspace
 from waremill.app.acting import Actor
 from waremill.app.auditing import entries
 from waremill.app.options import TaskOptions
 from waremill.app.scheduling import schedules
-from waremill.app.scheduling.leading import Scheduler
-from waremill.app.scheduling.schedules import SlotView, Wanted
 from waremill.errors import Conflict, Forbidden, NotFound, UserError
 from waremill.store import runs as store_runs
 from waremill.store import schedules as store
-from waremill.store.tables import items, runs
 from waremill.store.tables_people import deliveries
 
-DAY = 86_400.0
-FILL = """\
-name: blurb
-instruction: Write in English.
-input:
-  - name: {required: true}
-output:
-  blurb: {type: string, max_chars: 80, write: fill}
-"""
-
-
-@pytest.fixture(scope="module")
-def vendor() -> Any:
-    """A vendor that answers at once."""
-    with vendor_process() as url:
-        yield url
-
-
-@pytest_asyncio.fixture
-async def shop(tmp_path: Path, vendor: str, database_url: str) -> AsyncIterator[Workspace]:
-    """An open workspace with eight products, on either database."""
-    files = {"templates/blurb.yaml": FILL}
-    folder = make_workspace(tmp_path / "shop", vendor, database=database_url, files=files)
-    async with open_workspace(folder) as workspace:
-        await feed(workspace, perfumes(8, tmp_path.name))
-        yield workspace
-
-
-async def feed(workspace: Workspace, rows: list[dict[str, str]]) -> None:
-    sheet = write_sheet(workspace.settings.root / "perfumes.csv", rows)
-    await workspace.import_catalog([sheet], key="sku")
-
-
-def nightly(**changes: Any) -> Wanted:
-    return replace(Wanted("nightly", "copy", "0 3 * * *", 5.0, "UTC"), **changes)
-
-
-async def plan_only(workspace: Workspace, **options: Any) -> list[str]:
-    """The keys a run of a task would have, without one."""
-    found = await schedules.find(workspace, "nightly")
-    given: TaskOptions = {**schedules.options_of(found), **options}
-    run = await launching.plan(workspace, "run", found.pipeline, **given)
-    return await keys(workspace, run.name)
-
-
-async def keys(workspace: Workspace, run: str) -> list[str]:
-    from waremill.store.tables import products
-
-    def read(conn: Connection) -> list[str]:
-        query = (
-            select(products.c.key)
-            .join(items, items.c.product_id == products.c.id)
-            .join(runs, runs.c.id == items.c.run_id)
-            .where(runs.c.name == run)
-            .order_by(products.c.key)
-        )
-        return list(conn.execute(query).scalars())
-
-    return await workspace.database.read(read)
-
-
-async def work_here(workspace: Workspace, **options: Any) -> str:
-    """Work a run of the schedule in this process, noted as its slot's; give its name."""
-    found = await schedules.find(workspace, "nightly")
-    given: TaskOptions = {**schedules.options_of(found), **options}
-
-    def note(conn: Connection, run: store_runs.Run) -> None:
-        at = store_runs.clock(conn)
-        slot = store.insert_slot(conn, found, at, store.DUE, run_id=run.id)
-        assert slot is not None
-        store.settle_slot(conn, slot, store.RUN)
-
-    run = await launching.plan(workspace, "run", found.pipeline, note, **given)
-    await workspace.work(run)
-    return run.name
-
-
-async def fire(workspace: Workspace, name: str = "nightly") -> SlotView:
-    """Fire a slot now and wait until it is settled."""
-    slot = await schedules.run_now(workspace, name)
-    await Scheduler(workspace).fire_now(slot)
-    return await settled(workspace, name)
-
-
-async def settled(workspace: Workspace, name: str = "nightly") -> SlotView:
-    """Lead until a schedule's newest slot is settled."""
-    scheduler = Scheduler(workspace)
-    try:
-        for _ in range(300):
-            await scheduler.tick()
-            last = (await schedules.show(workspace, name)).last
-            if last is not None and not last.slot.live:
-                return last
-            await asyncio.sleep(0.1)
-    finally:
-        await scheduler.close()
-    raise AssertionError(last)
-
-
-async def passed(
-    workspace: Workspace, seconds: float, name: str = "nightly", *, at: float | None = None
-) -> None:
-    """Let a schedule's next slot lie so long back, or at a moment."""
-
-    def write(conn: Connection) -> None:
-        found = store.find_schedule(conn, name)
-        moment = store_runs.clock(conn) - seconds if at is None else at
-        store.set_schedule(conn, found.id, next_at=moment)
-
-    await workspace.database.write(write)
-
-
-async def tick(workspace: Workspace, times: int = 1) -> None:
-    """Look at the clock, and leave the rest."""
-    scheduler = Scheduler(workspace)
-    for _ in range(times):
-        await scheduler.tick()
-    await scheduler.close()
-
-
-async def states(workspace: Workspace, name: str = "nightly") -> list[str]:
-    page = await schedules.history(workspace, name)
-    return [one.slot.state for one in page.rows]
+__all__ = ["shop", "vendor"]
 
 
 # What is asked for.
@@ -215,102 +99,6 @@ async def test_changes_are_in_the_audit_log(shop: Workspace) -> None:
     await schedules.remove(shop, "nightly")
     found = [one.action for one in (await entries(shop)).rows if one.action.startswith("schedule")]
     assert found == ["schedule.remove", "schedule.resume", "schedule.pause", "schedule.add"]
-
-
-# Increments.
-
-
-async def test_only_what_is_new_or_changed_is_done_again(shop: Workspace) -> None:
-    await schedules.add(shop, nightly(only=("new", "changed")))
-    assert len(await plan_only(shop)) == 8
-    await work_here(shop)
-    with pytest.raises(NotFound, match="no product"):
-        await plan_only(shop)
-    rows = perfumes(10, "other")[8:] + perfumes(8, shop.settings.root.parent.name)
-    rows[4]["notes"] = "oud"
-    await feed(shop, rows)
-    assert await plan_only(shop) == ["P0002", "P0008", "P0009"]
-
-
-async def test_new_and_changed_are_told_apart(shop: Workspace) -> None:
-    await schedules.add(shop, nightly(only=("changed",)))
-    with pytest.raises(NotFound):
-        await plan_only(shop)
-    await work_here(shop, only=["new"], limit=4)
-    rows = perfumes(8, shop.settings.root.parent.name)
-    rows[0]["notes"] = rows[7]["notes"] = "oud"
-    await feed(shop, rows)
-    assert await plan_only(shop) == ["P0000"]
-    assert await plan_only(shop, only=["new"]) == ["P0004", "P0005", "P0006", "P0007"]
-
-
-async def test_a_value_that_went_back_has_changed_too(shop: Workspace) -> None:
-    """What stands in the shop was made of the other value."""
-    await schedules.add(shop, nightly(only=("new", "changed")))
-    before = perfumes(8, shop.settings.root.parent.name)
-    after = [{**row} for row in before]
-    after[0]["notes"] = "oud"
-    for rows in (before, after):
-        await feed(shop, rows)
-        await work_here(shop)
-    await feed(shop, before)
-    assert await plan_only(shop) == ["P0000"]
-    run = await work_here(shop)
-    assert (await shop.status(run)).linked == 1
-
-
-async def test_what_failed_or_was_not_reached_is_left_to_do(shop: Workspace) -> None:
-    await schedules.add(shop, nightly(only=("new", "changed")))
-    run = await work_here(shop, limit=3)
-
-    def spoil(conn: Connection) -> None:
-        found = store_runs.find_run(conn, run)
-        first = select(items.c.id).where(items.c.run_id == found.id).limit(1).scalar_subquery()
-        conn.execute(update(items).where(items.c.id == first).values(state="failed"))
-
-    await shop.database.write(spoil)
-    assert len(await plan_only(shop)) == 6
-
-
-async def test_each_target_counts(shop: Workspace) -> None:
-    await schedules.add(shop, nightly(only=("new",), options={"targets": ["en-US"]}))
-    await work_here(shop)
-    with pytest.raises(NotFound):
-        await plan_only(shop)
-    assert len(await plan_only(shop, targets=["en-US", "de-DE"])) == 2 * 8
-
-
-async def test_other_runs_do_not_count_as_the_schedules(shop: Workspace) -> None:
-    await schedules.add(shop, nightly(only=("new",)))
-    await shop.run("copy")
-    run = await work_here(shop)
-    status = await shop.status(run)
-    assert (status.total, status.linked) == (8, 8)
-
-
-async def test_only_what_has_an_empty_field(shop: Workspace) -> None:
-    await schedules.add(shop, nightly(only=("empty",)))
-    await shop.run("copy", where="_key < 'P0005'", targets=["en-US"])
-    left = ["P0005", "P0006", "P0007"]
-    assert await plan_only(shop, targets=["en-US"]) == left
-    assert len(await plan_only(shop, targets=["de-DE"])) == 8
-    # What is made without a target stands for all of them.
-    await shop.run("copy", where="_key < 'P0005'")
-    assert await plan_only(shop, targets=["de-DE"]) == left
-
-
-async def test_a_field_to_be_filled_is_not_empty_where_the_catalogue_has_it(
-    shop: Workspace,
-) -> None:
-    rows = [{**row, "blurb": "", "title": "a title"} for row in perfumes(8)]
-    rows[2]["blurb"] = "It is there."
-    await feed(shop, rows)
-    await schedules.add(shop, nightly(pipeline="blurb", only=("empty",)))
-    assert len(await plan_only(shop)) == 7
-    # `write: replace` makes a title whatever the catalogue has.
-    await schedules.remove(shop, "nightly")
-    await schedules.add(shop, nightly(only=("empty",)))
-    assert len(await plan_only(shop)) == 8
 
 
 # Firing.

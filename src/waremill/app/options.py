@@ -130,11 +130,7 @@ async def prepare(
         choice = await narrowed(
             workspace, choice, text, wait=not workspace.serves, progress=workspace.on_index
         )
-    if assembly.steps and all(s.per == "group" for s in assembly.steps if s.preview):
-        choice = _with(choice, groups=any(s.preview for s in assembly.steps))
-    if only := options.get("only"):
-        also = increment(assembly, database.dialect, targets, only, options.get("schedule"))
-        choice = _with(choice, also=also)
+    choice = _left_to_do(choice, assembly, database.dialect, targets, options)
     params = {**assembly.pipeline.params, **options.get("params", {})}
     written = {
         "where": options.get("where"), "search": options.get("search"),
@@ -142,10 +138,28 @@ async def prepare(
         "limit": options.get("limit"), "order_by": options.get("order_by"),
         "catalog": catalog.name, "sheet": catalog.sheet, "model": options.get("model"),
         "params": params, "columns": catalog.columns, "slots": slots.names,
-        **({"only": list(only)} if only else {}),
+        **({"only": list(options["only"])} if options.get("only") else {}),
     }  # fmt: skip
     fresh = bool(options.get("fresh"))
     return Prepared(assembly, choice, targets, params, written, fresh, actor.name, knowledge)
+
+
+def _left_to_do(
+    choice: Choice,
+    assembly: Assembly,
+    dialect: Dialect,
+    targets: Sequence[str],
+    options: TaskOptions,
+) -> Choice:
+    """Narrow a choice to what is worked: groups where each step is made once a group, and `only`
+    what is new, changed or empty.
+    """
+    if assembly.steps and all(s.per == "group" for s in assembly.steps if s.preview):
+        choice = replace(choice, groups=any(s.preview for s in assembly.steps))
+    if only := options.get("only"):
+        also = increment(assembly, dialect, targets, only, options.get("schedule"))
+        choice = replace(choice, also=also)
+    return choice
 
 
 def choose(
@@ -175,10 +189,6 @@ def _check_limit(options: TaskOptions) -> None:
     limit = options.get("limit")
     if limit is not None and limit < 1:
         raise ConfigError("--limit must be at least 1")
-
-
-def _with(choice: Choice, **changes: Any) -> Choice:
-    return replace(choice, **changes)
 
 
 def _targets(assembly: Assembly, options: TaskOptions) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from waremill.app.signing_in import actor_named
 from waremill.app.status import money
 from waremill.app.working import owner_is_alive, owner_is_dead
 from waremill.errors import ConfigError, Conflict, NotFound, WaremillError
-from waremill.runs.schedule import Gate, Shown, refused, too_dear
+from waremill.runs.schedule import ONLY, Gate, Shown, refused, too_dear
 from waremill.store import reporting
 from waremill.store import runs as store_runs
 from waremill.store import schedules as store
@@ -36,6 +36,19 @@ MOST_STARTS = 3
 """How often a run is begun whose worker dies, before it is left to people."""
 SUMMED_SECONDS = 60.0
 """After so long a done trial's worker is taken to have died before it summed the trial up."""
+
+
+_LEFT = {
+    (): "the selection holds no product",
+    ("new",): "no product is new",
+    ("changed",): "no product has changed",
+    ("empty",): "no product has an empty field",
+    ("new", "changed"): "no product is new or has changed",
+    ("new", "empty"): "no product is new or has an empty field",
+    ("changed", "empty"): "no product has changed or has an empty field",
+    ("new", "changed", "empty"): "no product is new, has changed or has an empty field",
+}
+"""What is said where nothing is left to do, by what was asked for."""
 
 
 class Firing:
@@ -267,10 +280,7 @@ def tell_stopped(conn: Connection, schedule: Schedule, slot: Slot, state: str, r
 
 
 def _nothing(schedule: Schedule) -> str:
-    if not schedule.only:
-        return "the selection holds no product"
-    words = {"new": "new", "changed": "changed", "empty": "without a field"}
-    return f"no product is {' or '.join(words[one] for one in schedule.only)}"
+    return _LEFT[tuple(one for one in ONLY if one in schedule.only)]
 
 
 def _state(run: Run) -> str:

@@ -32,6 +32,7 @@ TERMS = (
     Term("pipeline", "流程", r"\bpipelines?\b", ("管道", "流水线", "管线")),
     Term("step", "步骤|一步|步", r"\bsteps?\b", ()),
     Term("run", "任务", r"\bruns\b", ("作业", "运行任务")),
+    Term("schedule", "计划", r"\bschedules?\b", ("定时器", "日程")),
     Term("trial", "试跑", r"\btrials?\b", ("试运行", "试验", "预跑")),
     Term("item", "条目|条", r"\bitems?\b", ("项目条",)),
     Term("finding", "问题", r"\bfindings?\b", ("检查发现", "发现项")),
