@@ -417,7 +417,10 @@ async def test_two_at_once_are_one(tmp_path: Path) -> None:
             return_exceptions=True,
         )  # fmt: skip
         assert sum(isinstance(one, Conflict) for one in tried) == 2
-        await chatting.stop(workspace, number)
+        written = await chatting.stop(workspace, number)
+        shown = await chatting.show(workspace, number)
+        assert len(shown.turns) == 2, "who was refused leaves no turn"
+        assert shown.branch[-1].id == written.id
 
 
 async def _first(workspace: Workspace) -> tuple[Any, Any, int]:

@@ -107,6 +107,8 @@ async def test_a_star_gives_every_attribute_and_the_key(filled: Database) -> Non
         "SELECT name, count(*) FROM products", "SELECT brand FROM products GROUP BY count(*)",
         "SELECT name FROM products GROUP BY 7", "SELECT count(DISTINCT brand, name) FROM products",
         "SELECT name FROM products FOR UPDATE", "SELECT name INTO x FROM products",
+        f"SELECT name FROM products ORDER BY {'1' * 5_000}",
+        f"SELECT name FROM products LIMIT {'9' * 5_000}",
         "SELECT max(price) OVER (PARTITION BY brand) FROM products", "VALUES (1)", "name = 'x'",
     ],
 )  # fmt: skip

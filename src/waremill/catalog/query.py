@@ -223,7 +223,7 @@ class _Compiling:
     def _named(self, node: exp.Expr, items: Sequence[tuple[str, exp.Expr]]) -> exp.Expr:
         """Give what a label or a column's number stands for."""
         if isinstance(node, exp.Literal) and not node.is_string:
-            place = int(node.this) if node.this.isdecimal() else 0
+            place = _whole(node.this) or 0
             if not 1 <= place <= len(items):
                 raise SelectionError(f"there is no column number {node.this[:20]}")
             return items[place - 1][1]
@@ -294,9 +294,15 @@ class _Compiling:
         if limit is None:
             return USUAL_ROWS
         number = limit.expression if isinstance(limit, exp.Limit) else None
-        if not isinstance(number, exp.Literal) or not number.this.isdecimal():
+        most = _whole(number.this) if isinstance(number, exp.Literal) else None
+        if most is None:
             raise SelectionError("LIMIT takes a whole number")
-        return max(1, min(int(number.this), MOST_ROWS))
+        return max(1, min(most, MOST_ROWS))
+
+
+def _whole(text: str) -> int | None:
+    """Read a whole number; None for what is none, or has more digits than any count of rows."""
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
 def _over(place: int, fold: Callable[[Any], Any] | None) -> _Made:

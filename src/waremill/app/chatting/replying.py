@@ -74,6 +74,14 @@ async def begin(workspace: Workspace, asking: Asking, hear: Hear) -> Live:
     Needs the role operator in the team that pays. Raises a UserError for what cannot be asked; what
     goes wrong later is the turn's `error`.
     """
+    if asking.conversation is None:
+        return await _begin(workspace, asking, hear)
+    # Of two that come at the same moment the second finds the first at work, and leaves no turn.
+    async with desk_of(workspace).alone(f"conversation {asking.conversation}".encode()):
+        return await _begin(workspace, asking, hear)
+
+
+async def _begin(workspace: Workspace, asking: Asking, hear: Hear) -> Live:
     shown = None
     if asking.conversation is not None:
         shown = await show(workspace, asking.conversation)
@@ -113,9 +121,6 @@ async def begin(workspace: Workspace, asking: Asking, hear: Hear) -> Live:
         return (conversation, *store.begin_turn(conn, conversation, parent, question, model))
 
     conversation, turn, take = await workspace.database.write(enter)
-    if live.of(workspace, conversation.id) is not None:  # two asked at the same moment
-        await workspace.database.write(store.end_turn, turn, {"state": "stopped", "made": {}})
-        _refuse_busy(workspace, conversation.id)
     before = path_to(shown.turns, parent) if shown else ()
     writing = Live(conversation.id, turn, hear)
     if asking.patience is not None:
