@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -173,39 +172,6 @@ async def test_a_column_that_left_the_mapping_leaves_the_feed(workspace: Workspa
     (made,) = await publishing.publish(workspace, run, "google")
     assert made.fields["brand"]["taken_back"] == 9
     assert all("brand" not in item for item in feed(workspace).values())
-
-
-# Variants.
-
-
-async def test_variants_of_a_product_stand_below_each_other(workspace: Workspace) -> None:
-    rows = perfume_rows(9)
-    rows[8]["spu"] = "G1"
-    rows[8]["size"] = "90 ml"
-    await bring(workspace, rows)
-    run = await accepted_run(workspace)
-    await publishing.publish(workspace, run, "shopify")
-    with (workspace.settings.root / "feeds/shopify-en-US.csv").open(encoding="utf-8") as file:
-        found = list(csv.DictReader(file))
-    handles = [row["URL handle"] for row in found]
-    assert handles == ["p000", "g1", "g1", "g1", "g2", "g2", "g3", "g3", "g4"]
-    assert [row["SKU"] for row in found[1:4]] == ["P001", "P002", "P008"]
-    assert [bool(row["Title"]) for row in found[1:4]] == [True, False, False]
-    assert [bool(row["Price"]) for row in found[1:4]] == [True, True, True]
-    assert found[0]["Description"] == "<ul><li>One</li><li>第二点</li></ul>"
-
-
-async def test_shopify_refuses_a_cell_it_would_clear_and_a_variant_like_another(
-    workspace: Workspace,
-) -> None:
-    rows = perfume_rows(4)
-    rows[0]["brand"] = ""
-    rows[2]["size"] = rows[1]["size"]
-    await bring(workspace, rows)
-    run = await accepted_run(workspace)
-    (made,) = await publishing.publish(workspace, run, "shopify")
-    said = {one["key"]: one["message"] for one in made.refusals}
-    assert "Shopify clears" in said["P000"] and "P001 has already" in said["P002"]
 
 
 # Stages.

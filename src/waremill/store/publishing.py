@@ -259,7 +259,7 @@ def _made(
     for start in range(0, len(item_ids), _IDS_A_QUERY):
         some = item_ids[start : start + _IDS_A_QUERY]
         query = select(*columns).where(results.c.item_id.in_(some)).order_by(results.c.id)
-        for result_id, item_id, step, values in conn.execute(query):
+        for result_id, item_id, step, values in conn.execute(query).all():
             fields = found.setdefault(item_id, {})
             for name, value in orjson.loads(values).items():
                 fields[step, name] = (value, result_id)
@@ -282,7 +282,7 @@ def live_values(
             .where(published.c.channel == channel, published.c.target == target,
                    published.c.product_id.in_(product_ids[start : start + _IDS_A_QUERY]))
         )  # fmt: skip
-        for product_id, name, receipt, digest, value in conn.execute(query):
+        for product_id, name, receipt, digest, value in conn.execute(query).all():
             live = Live(receipt, digest, None if value is None else orjson.loads(value))
             found.setdefault(product_id, {})[name] = live
     return found
@@ -452,7 +452,7 @@ def _live(
             receipts.c.publication_id == publication.id, receipts.c.target == target,
             receipts.c.product_id.in_(some),
         )  # fmt: skip
-        for product_id, name, value in conn.execute(own):
+        for product_id, name, value in conn.execute(own).all():
             values.setdefault(product_id, {})[name] = None if value is None else orjson.loads(value)
         query = (
             select(products.c.id, products.c.key, group.c.key.label("group_key"))

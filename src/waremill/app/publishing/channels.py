@@ -135,6 +135,11 @@ def outputs_of(
         if info.suffix_of(path) is None:
             listed = ", ".join(info.suffixes)
             raise ConfigError(f"{info.name} writes {listed}, not this file", Where(file=path))
+        template = opened.settings.template
+        if template is not None and not path.lower().endswith(template.suffix.lower()):
+            raise ConfigError(
+                f"the template is {template.suffix}: name the file so, too", Where(file=path)
+            )
         found[target] = str(Path(path).expanduser().absolute())
     if len(set(found.values())) < len(found):
         raise ConfigError("two targets would be written to the same file")

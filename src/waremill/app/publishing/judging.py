@@ -73,6 +73,7 @@ class Judging:
         self._run = run
         self._opened = opened
         self._names = names
+        self._columns = frozenset(one.column for one in opened.mapping.columns)
 
     async def left_out(self, targets: Sequence[str]) -> tuple[dict[str, int], int]:
         """Count the items that are not accepted, by state, and those that are."""
@@ -150,8 +151,7 @@ class Judging:
                     results[column.column] = item.fields[one.source][1]
         standing = {name: one.value for name, one in live.items() if one.value is not None}
         record = Record(item.key, item.group, item.target, found, standing, frozenset(results))
-        columns = frozenset(one.column for one in self._opened.mapping.columns)
-        return Drawn(item, record, columns, results, tuple(problems))
+        return Drawn(item, record, self._columns, results, tuple(problems))
 
     def _linked(self, value: Any) -> tuple[Any, str | None]:
         """Turn references to stored pictures into web addresses, or say why that cannot be."""

@@ -87,6 +87,11 @@ class _Feed:
         from lxml import etree
 
         count = 0
+        places = {name: place for place, name in enumerate(self._rules)}
+
+        def order(name: str) -> int:
+            return places.get(name, len(places))
+
         with etree.xmlfile(str(out), encoding="UTF-8") as file:
             file.write_declaration()
             root = file.element("rss", {"version": "2.0"}, nsmap={"g": NAMESPACE})
@@ -97,8 +102,8 @@ class _Feed:
                     file.write(element)
                 for record in records:
                     with file.element("item"):
-                        for name in self._rules:
-                            _add(file, name, record.values.get(name))
+                        for name in sorted(record.values, key=order):
+                            _add(file, name, record.values[name])
                     file.write("\n")
                     count += 1
         return Written(count)
