@@ -174,6 +174,7 @@ class Making:
     messages: tuple[AnyMessage, ...] = ()
     exact: bool = False
     answers: tuple[AnswerText, ...] = ()
+    item_id: int = 0
 
 
 async def made_how(workspace: Workspace, result_id: int) -> Making:
@@ -188,7 +189,7 @@ async def made_how(workspace: Workspace, result_id: int) -> Making:
     made, of, run, view = await workspace.database.read(read)
     making = Making(
         made.id, made.created_at, made.provenance.get("by") or of.created_by, made.origin, of.name,
-        made.step, made.values, made.provenance, made.findings or (),
+        made.step, made.values, made.provenance, made.findings or (), item_id=made.item_id,
     )  # fmt: skip
     if made.origin == "human":
         return making

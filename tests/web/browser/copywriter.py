@@ -18,6 +18,7 @@ import signal
 import sys
 from functools import cache
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,13 @@ _CLAIMS = {
     "en": ("Lasts 12 hours on the skin", "With a touch of oud and saffron"),
     "zh": ("留香长达 12 小时", "融入一缕沉香与藏红花"),
 }
+CARE_NOTE = (
+    "Opened perfume cannot be returned. Keep the bottle upright in a cool and dark place. "
+    "It won the Grand Prix of 1987 in Lyon."
+)
+"""Two sentences that a guide says, and one that nothing says."""
+_SEALED = count()
+"""Replies about care so far: every third says another seal."""
 
 
 @cache
@@ -92,6 +100,8 @@ def answer(request: dict[str, Any], path: str) -> dict[str, Any] | None:
         scent = _SCENT.search(asked)
         in_chinese = "中文商品文案" in asked
         return copy(values, scent[1] if scent else "", "zh" if in_chinese else "en")
+    if "care_note" in fields:
+        return {"care_note": CARE_NOTE, "seal": "cork" if next(_SEALED) % 3 == 2 else "wax"}
     if "top_notes" in fields or "fragrance_family" in fields:
         return attributes(values.get("description", ""), fields)
     return None

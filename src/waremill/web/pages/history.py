@@ -15,6 +15,7 @@ from waremill.errors import UserError
 from waremill.web.pages import tables
 from waremill.web.pages.frame import plain
 from waremill.web.pages.making import show_making
+from waremill.web.pages.passages import load_knowledge
 from waremill.web.pages.pictures import item_pictures, load_pictures
 from waremill.web.pages.shell import View, console
 
@@ -27,6 +28,7 @@ async def history_page(
 ) -> None:
     """Draw one product's changes, newest first; and how a whole run is taken back."""
     load_pictures()
+    load_knowledge()
     page = _HistoryPage(view)
     await page.draw(catalog, key, run, target, field)
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nicegui import ui
 
 from waremill.app.history import Making, made_how
+from waremill.app.knowing.given import given_in
 from waremill.web.pages import tables
 from waremill.web.pages.frame import plain, put_away
 from waremill.web.pages.shell import View
+from waremill.web.pages.standing import (
+    draw_agreement,
+    draw_given,
+    draw_sentences,
+    show_passages,
+)
 
 
 async def show_making(view: View, result_id: int) -> None:
@@ -43,6 +52,7 @@ def _draw(view: View, making: Making) -> None:
         for one in making.findings:
             name = " · ".join(part for part in (one.field, view.rule(one.rule)) if part)
             plain("div", t("shell.pair", name=name, value=view.finding(one)))
+    _given(view, making)
     if making.messages:
         plain("h2", t("history.prompt"))
         if not making.exact:
@@ -59,3 +69,21 @@ def _draw(view: View, making: Making) -> None:
             "div", f"{view.word('outcome', answer.outcome)} · {view.nano(answer.cost)}", "wm-muted"
         )
         plain("pre", answer.text, "wm-message")
+
+
+def _given(view: View, making: Making) -> None:
+    """Draw the passages a result was given, what its sentences stand on, and how votes fell."""
+    given = given_in(making.provenance)
+    opens = partial(show_passages, view, making.run, making.item_id, given)
+    if given.agreement and given.votes > 1:
+        plain("h2", view.t("standing.agreement_title"))
+        for name in given.agreement:
+            with ui.element("div").classes("kn-vote"):
+                plain("span", name, "wm-muted")
+                draw_agreement(view, given, name)
+    if any(one.verdict != "no claim" for one in given.sentences):
+        plain("h2", view.t("standing.sentences"))
+        draw_sentences(view, given.sentences, opens)
+    if given.passages:
+        plain("h2", view.t("standing.given"))
+        draw_given(view, given.passages, opens)

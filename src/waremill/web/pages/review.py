@@ -12,6 +12,7 @@ from waremill.errors import WaremillError
 from waremill.web.pages import tables
 from waremill.web.pages.frame import plain
 from waremill.web.pages.mounting import STATIC, STATIC_PATH
+from waremill.web.pages.passages import load_knowledge
 from waremill.web.pages.pictures import load_pictures
 from waremill.web.pages.review_bulk import Bulk
 from waremill.web.pages.review_filters import FilterBar, address, in_words, read_filters
@@ -32,6 +33,7 @@ async def review_page(
     """Draw the review of a run; filters stand in the address, so that a page can be passed on."""
     load_assets()
     load_pictures()
+    load_knowledge()
     workspace = await view.workspace()
     found = await workspace.find_run(run)
     view.title(view.t("review.of", name=found.name))

@@ -7,12 +7,14 @@ field stands on (`review.js`), by numbers and never by names out of the data.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import orjson
 from nicegui import ui
 
+from waremill.app.knowing.given import given_in
 from waremill.app.picture_cards import Shot, belongs, shots_of
 from waremill.app.reviewing import Card, CardField, Finding, Said, Span
 from waremill.domain import is_missing
@@ -25,6 +27,12 @@ from waremill.web.pages.review_pictures import (
     made_from,
 )
 from waremill.web.pages.shell import View
+from waremill.web.pages.standing import (
+    draw_agreement,
+    draw_given,
+    draw_sentences,
+    show_passages,
+)
 
 _TAGS = {"same": "span", "added": "ins", "removed": "del"}
 
@@ -101,9 +109,11 @@ def draw_card(
                             diff=diff,
                             shared=bool(card.target) and not one.target,
                         )
+                        _stands(view, card, one)
                         if unsaved != one.value:
                             _yours(view, unsaved)
             _further(view, card.findings)
+            _given(view, card)
             _said(view, card.history)
 
 
@@ -193,6 +203,25 @@ def _field(view: View, number: int, field: CardField, *, diff: bool, shared: boo
     names = ", ".join(field.sources)
     line = view.t("review.from", names=names) if names else view.t("review.from_nothing")
     plain("div", line, "rv-from")
+
+
+def _stands(view: View, card: Card, field: CardField) -> None:
+    """Draw what a field's sentences stand on, and how many replies agree on it."""
+    given = given_in(card.provenance.get(field.step, {}))
+    name = field.name.removeprefix(f"{field.step}.")
+    draw_agreement(view, given, name)
+    opens = partial(show_passages, view, card.run, card.item_id, given)
+    draw_sentences(view, given.of_field(name), opens)
+
+
+def _given(view: View, card: Card) -> None:
+    """Draw which passages the models were given, by step."""
+    for provenance in card.provenance.values():
+        given = given_in(provenance)
+        if given.passages:
+            plain("h3", view.t("standing.given"), "rv-part")
+            opens = partial(show_passages, view, card.run, card.item_id, given)
+            draw_given(view, given.passages, opens)
 
 
 def _length(view: View, field: CardField) -> tuple[str, bool]:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import orjson
 from nicegui import background_tasks, ui
 
+from waremill.app.knowing.given import given_in
 from waremill.app.picture_cards import belongs
 from waremill.app.reviewing import REASONS, Card, CardField
 from waremill.errors import ConfigError, UserError
@@ -21,6 +22,7 @@ from waremill.web.pages.review_pictures import chosen_values, number_of, variant
 from waremill.web.pages.review_sitting import Sitting
 from waremill.web.pages.review_turns import DECIDED, Turn, Turns
 from waremill.web.pages.stage import bind_keys
+from waremill.web.pages.standing import show_passages
 
 COUNTED_EVERY = 20
 """Verdicts after which what is left is counted again; others work at it too."""
@@ -43,6 +45,7 @@ class Judging(Turns):
         self.bind("j", "review.key_field", lambda _: None)
         self.bind("k", "review.key_field_before", lambda _: None)
         self.bind("i", "review.key_how", self.how)
+        self.bind("o", "standing.key", self.passages)
         self.bind("Escape", "shell.key_close", self.close)
         bind_keys(self.view)
 
@@ -118,6 +121,26 @@ class Judging(Turns):
         assert wanted is not None and wanted.result_id is not None
         with self.box:
             await show_making(self.view, wanted.result_id)
+
+    async def passages(self, turn: Turn) -> None:
+        """Show the passages that the focused field was given, at the one it stands on."""
+        card = turn.card
+        number = await ui.run_javascript("return waremillReview.field()")
+        chosen = isinstance(number, int) and 0 <= number < len(card.fields)
+        steps = [card.fields[number].step] if chosen else []
+        for step in dict.fromkeys((*steps, *card.provenance)):
+            given = given_in(card.provenance.get(step, {}))
+            if not given.passages:
+                continue
+            sentences = given.sentences
+            if chosen and step == card.fields[number].step:
+                name = card.fields[number].name.removeprefix(f"{step}.")
+                sentences = given.of_field(name) or sentences
+            on = next((one.passage for one in sentences if one.passage is not None), None)
+            with self.box:
+                await show_passages(self.view, card.run, card.item_id, given, on)
+            return
+        self.view.say(self.view.t("standing.nothing"))
 
 
 class Focus(Judging):
