@@ -7,7 +7,7 @@ and it plans with its own settings. With `enable_seqscan = off` it would show on
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ from waremill.app import auditing
 from waremill.app.browsing import Browse, ItemFilters
 from waremill.app.spending import spending
 from waremill.app.workspace import Workspace
+from waremill.store import browsing
+from waremill.store.browsing import Stream, Stretch
 from waremill.store.database import Database
+from waremill.store.outdated import Works, outdated
 from waremill.store.tables import catalogs, documents, dumps, items, pipeline_versions, runs
 
 PRODUCTS = 30_000
@@ -246,18 +249,21 @@ async def test_counting_a_facet_reads_its_index_alone(workspace: Workspace) -> N
     assert not any(step.startswith("SCAN") for step in steps)
 
 
-def looked_up(conn: Connection, statement: str, parameters: Any) -> list[str]:
-    """Give how a query's plan comes by the rows of `current`: the index and its condition."""
+def looked_up(
+    conn: Connection, statement: str, parameters: Any, tables: Collection[str] = ("current",)
+) -> list[str]:
+    """Give how a query's plan comes by the rows of a table: the index and its condition."""
     if conn.dialect.name == "sqlite":
         rows = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-        return [row.detail for row in rows if row.detail.split()[1] == "current"]
+        return [row.detail for row in rows if row.detail.split()[1] in tables]
     plan = conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
     plan = orjson.loads(plan) if isinstance(plan, str) else plan
     waiting, found = [plan[0]["Plan"]], []
     while waiting:
         node = waiting.pop()
         waiting += node.get("Plans", [])
-        if node.get("Relation Name") == "current" or "current" in node.get("Index Name", ""):
+        named = node.get("Relation Name") or node.get("Index Name", "")
+        if any(one in named for one in tables):
             found.append(f"{node.get('Index Name')} {node.get('Index Cond')}")
     return found
 
@@ -284,6 +290,36 @@ async def test_slots_are_looked_up_by_the_primary_key_of_what_is_current(
             assert lite or all(one.startswith("pk_current") for one in steps), steps
             if targets and lite and "json_group_array" not in statement:
                 assert any("target=? AND field=?" in one for one in steps), steps
+
+
+async def test_what_is_outdated_is_looked_up_by_index_a_product_at_a_time(
+    workspace: Workspace,
+) -> None:
+    """Also where a page or a count goes over many: what was made, and what is still the same."""
+    await workspace.database.write(
+        lambda conn: conn.execute(
+            text("UPDATE products SET version = version + 1 WHERE id % 1000 IN (1, 2)")
+        )
+    )
+    lite = workspace.database.dialect == "sqlite"
+    every: tuple[Works, ...] = ("products", "products in groups")
+    for works in every:
+        stale = outdated("copy", [("de-DE", 1), ("fr-FR", 1)], works)
+        streams = [Stream(1, None, stale)]
+        with sent(workspace.database) as noted:
+            page = await workspace.database.read(browsing.read_page, streams, Stretch(), 50)
+            count = await workspace.database.read(browsing.count_stretch, streams, Stretch())
+        assert (len(page), count) == (30, 30)
+        for statement, parameters in noted:
+            steps = await workspace.database.read(
+                looked_up, statement, parameters, ("items", "done")
+            )
+            assert len(steps) >= 4 and all("product_id" in one for one in steps), steps
+            same = [one for one in steps if "ix_items_finished" in one]
+            assert len(same) >= 2 and all("fingerprint_id" in one for one in same), steps
+            made = [one for one in steps if "ix_items_product_id_run_id" in one]
+            assert len(made) >= 2 and len(same) + len(made) == len(steps), steps
+            assert not lite or not any(one.startswith("SCAN") for one in steps)
 
 
 def test_every_large_table_is_one_of_ours() -> None:

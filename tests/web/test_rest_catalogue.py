@@ -55,6 +55,24 @@ async def test_facets_and_completeness_are_told(shop: Shop) -> None:
     assert isinstance(await shop.ask("GET", f"{CATALOG}/completeness"), list)
 
 
+async def test_stale_products_are_paged_and_counted(shop: Shop) -> None:
+    params = {"stale": "copy"}
+    assert (await shop.ask("GET", f"{CATALOG}/count", params=params))["count"] == 0
+    place = shop.workspace.settings.root / "templates" / "copy.yaml"
+    place.write_text(place.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    assert (await shop.ask("GET", f"{CATALOG}/count", params=params))["count"] == 14
+    page = await shop.ask("GET", f"{CATALOG}/products", params={**params, "size": 2})
+    assert [row["key"] for row in page["rows"]] == ["P0000", "P0001"]
+    params["cursor"] = page["next"]
+    page = await shop.ask("GET", f"{CATALOG}/products", params=params)
+    assert (page["rows"][0]["key"], len(page["rows"])) == ("P0002", 12)
+    found = await shop.ask("POST", "/v1/estimates", {"pipeline": "copy", "stale": True})
+    assert found["products"] == 14
+    await shop.ask("GET", f"{CATALOG}/count", params={"stale": "nothing"}, status=404)
+    both = {"stale": "copy", "order_by": "brand"}
+    await shop.ask("GET", f"{CATALOG}/products", params=both, status=422)
+
+
 PICTURED = """\
 category: Perfume
 attributes:

@@ -57,22 +57,15 @@ async def estimate(
     is about to start in this process. `outlook` searches the shop's knowledge for the sample, so
     that passages count; without it they do not, and a note says so.
     """
-    search = outlook.search
     choice = prepared.choice
     total = await database.read(count_chosen, choice)
     sample = await database.read(_sample, choice, prepared.targets)
     sampled = len({item.product.id for item in sample})
     scale = total / sampled if sampled else 0.0
-    rendered, unusable = await _render(prepared, sample, search)
+    rendered, unusable = await _render(prepared, sample, outlook.search)
     steps: list[StepEstimate] = []
     seconds, cost, list_cost, unpriced = NOTHING, NOTHING, NOTHING, []
-    notes: list[str] = []
-    if unusable:
-        notes.append(
-            f"{unusable} of {len(sample)} sampled items lack a required input and would fail"
-        )
-    if search is None and any(step.searches is not None for step in prepared.assembly.steps):
-        notes.append("passages of the shop's knowledge are not counted: a search would cost money")
+    notes = _notes(prepared, len(sample), unusable, outlook)
     made, unknown = await _pictures(settings, database, prepared, total)
     seconds = seconds + made
     if unknown:
@@ -107,6 +100,16 @@ async def estimate(
         seconds=seconds, steps=tuple(steps), unpriced=tuple(dict.fromkeys(unpriced)),
         sample=len(sample), notes=tuple(notes),
     )  # fmt: skip
+
+
+def _notes(prepared: Prepared, sampled: int, unusable: int, outlook: Outlook) -> list[str]:
+    found: list[str] = []
+    if unusable:
+        found.append(f"{unusable} of {sampled} sampled items lack a required input and would fail")
+    searches = any(step.searches is not None for step in prepared.assembly.steps)
+    if outlook.search is None and searches:
+        found.append("passages of the shop's knowledge are not counted: a search would cost money")
+    return found
 
 
 def _some(sample: Sequence[Item], targets: int) -> list[Item]:

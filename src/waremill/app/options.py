@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from sqlalchemy import ColumnElement
+
 from waremill.app.acting import Role
 from waremill.app.assembly import Assembly, all_models, identities, require_keys, require_prices
 from waremill.app.filtering import compile_order, compile_selection
 from waremill.app.finding import find_catalog
 from waremill.app.importing import ImportOptions, import_sources, options_for, shown
+from waremill.app.increments.basis import Basis, result_settings
 from waremill.app.informing import knowledge_of
 from waremill.app.product_search import narrowed
 from waremill.app.scheduling.increments import increment
@@ -36,15 +39,17 @@ class TaskOptions(TypedDict, total=False):
     """What may be said about an estimate, a trial or a run; everything has a default.
 
     `where` and `order_by` are SQL over attributes; `search` takes the products that fit a text
-    best, as many as `limit` says; `source` imports a file and takes exactly its
-    rows; `targets` are written as `de-DE@amazon`; `params` fill the templates' parameters; `model`
-    stands in for the default one. `budget` is in the workspace's currency. `size`, `seed`, `gold`,
-    `against` and `stratify` are a trial's. `only` takes products that are `new` or `changed` since
-    they were worked by the schedule whose row id `schedule` is, or have a field that is `empty`.
+    best, as many as `limit` says; `stale` those for which what the pipeline made is outdated;
+    `source` imports a file and takes exactly its rows; `targets` are written as `de-DE@amazon`;
+    `params` fill the templates' parameters; `model` stands in for the default one. `budget` is in
+    the workspace's currency. `size`, `seed`, `gold`, `against` and `stratify` are a trial's.
+    `only` takes products that are `new` or `changed` since they were worked by the schedule whose
+    row id `schedule` is, or have a field that is `empty`.
     """
 
     where: str | None
     search: str | None
+    stale: bool
     source: str | None
     key: str | None
     sheet: str | None
@@ -93,7 +98,7 @@ async def prepare(
     """
     settings, database, actor = workspace.settings, workspace.database, workspace.actor
     role: Role = "viewer" if kind is None else "operator"
-    targets = _targets(assembly, options)
+    targets = targets_of(assembly, options)
     knowledge = await knowledge_of(workspace, assembly)
     _check_limit(options)
     if kind is not None:
@@ -101,25 +106,13 @@ async def prepare(
         _budget(settings, assembly, options, kind)
         if output := options.get("output"):
             publisher_for(Path(output))
-    catalog = None
-    number = None
-    if options.get("source"):
-        done = await import_sources(
-            database,
-            [str(options["source"])],
-            options_for(
-                actor,
-                ImportOptions(options.get("key"), None, options.get("sheet"),
-                              options.get("catalog"), keyless=True),
-                await workspace.catalogs(),
-            ),
-        )  # fmt: skip
-        number = done.number
-        catalog = await find_catalog(database, actor, done.catalog, role)
-    if catalog is None:
-        catalog = await find_catalog(database, actor, options.get("catalog"), role)
+    catalog, number = await _catalog(workspace, options, role)
     slots = Slots(slot_names(assembly.rules.schemas), targets)
     choice = choose(catalog, database.dialect, options, number, slots)
+    params = {**assembly.pipeline.params, **options.get("params", {})}
+    if options.get("stale"):
+        basis = Basis(settings, assembly, targets, params, knowledge)
+        choice = narrowed_by(choice, await database.read(basis.outdated))
     if assembly.pipeline.accept is not None:  # found out now, not when all is paid
         review_condition(assembly.pipeline.accept, catalog.columns, database.dialect, slots.names)
     if assembly.pipeline.uses_groups and catalog.group_column is None:
@@ -131,7 +124,6 @@ async def prepare(
             workspace, choice, text, wait=not workspace.serves, progress=workspace.on_index
         )
     choice = _left_to_do(choice, assembly, database.dialect, targets, options)
-    params = {**assembly.pipeline.params, **options.get("params", {})}
     written = {
         "where": options.get("where"), "search": options.get("search"),
         "source": shown(str(options["source"])) if number else None,
@@ -139,6 +131,7 @@ async def prepare(
         "catalog": catalog.name, "sheet": catalog.sheet, "model": options.get("model"),
         "params": params, "columns": catalog.columns, "slots": slots.names,
         **({"only": list(options["only"])} if options.get("only") else {}),
+        "stale": bool(options.get("stale")),
     }  # fmt: skip
     fresh = bool(options.get("fresh"))
     return Prepared(assembly, choice, targets, params, written, fresh, actor.name, knowledge)
@@ -160,6 +153,31 @@ def _left_to_do(
         also = increment(assembly, dialect, targets, only, options.get("schedule"))
         choice = replace(choice, also=also)
     return choice
+
+
+async def _catalog(
+    workspace: Workspace, options: TaskOptions, role: Role
+) -> tuple[Catalog, int | None]:
+    """Give a task's catalogue; with a source to import first, the import's number too."""
+    database, actor = workspace.database, workspace.actor
+    if not options.get("source"):
+        return await find_catalog(database, actor, options.get("catalog"), role), None
+    done = await import_sources(
+        database,
+        [str(options["source"])],
+        options_for(
+            actor,
+            ImportOptions(options.get("key"), None, options.get("sheet"), options.get("catalog"),
+                          keyless=True),
+            await workspace.catalogs(),
+        ),
+    )  # fmt: skip
+    return await find_catalog(database, actor, done.catalog, role), done.number
+
+
+def narrowed_by(choice: Choice, condition: ColumnElement[bool]) -> Choice:
+    """Narrow a choice to the products a further condition picks."""
+    return replace(choice, where=condition if choice.where is None else choice.where & condition)
 
 
 def choose(
@@ -191,7 +209,11 @@ def _check_limit(options: TaskOptions) -> None:
         raise ConfigError("--limit must be at least 1")
 
 
-def _targets(assembly: Assembly, options: TaskOptions) -> tuple[str, ...]:
+def targets_of(assembly: Assembly, options: TaskOptions) -> tuple[str, ...]:
+    """Give a task's targets as they are stored, the pipeline's own where none are named.
+
+    Raises ConfigError for what is no target, and where a pipeline needs one and has none.
+    """
     wanted = tuple(options.get("targets") or ())
     parsed = []
     for text in wanted:
@@ -241,7 +263,7 @@ def order_run(
         kind=kind, pipeline=assembly.pipeline, files=assembly.files, templates=assembly.templates,
         choice=prepared.choice, targets=prepared.targets,
         models=models,
-        settings={"languages": settings.languages, "asks_again": settings.limits.asks_again},
+        settings=result_settings(settings),
         plan={**prepared.written, **plan, **told, "identities": models},
         budget=_budget(settings, assembly, options, kind), fresh=prepared.fresh,
         output=str(Path(output).resolve()) if output else None, by=prepared.by,

@@ -22,8 +22,17 @@ from waremill.app.exemplars import assembled
 from waremill.app.exporting import export_run
 from waremill.app.generating import may_use
 from waremill.app.importing import Imported, ImportOptions
+from waremill.app.increments.stale import stale_condition
 from waremill.app.informing import embedding_by, outlook_of
-from waremill.app.options import Prepared, TaskOptions, budget_in_nano, choose, order_run, prepare
+from waremill.app.options import (
+    Prepared,
+    TaskOptions,
+    budget_in_nano,
+    choose,
+    narrowed_by,
+    order_run,
+    prepare,
+)
 from waremill.app.owning import seen_settings
 from waremill.app.product_search import narrowed
 from waremill.app.reporting import report_html, status_of
@@ -150,16 +159,20 @@ class Workspace:
         catalog: str | None = None,
         targets: Sequence[str] = (),
         search: str | None = None,
+        stale: str | None = None,
     ) -> tuple[Catalog, list[Product], int]:
         """Give the catalogue, the first products a selection picks, and how many it picks.
 
         With `search` it is those of them that fit a text best, best first, as many as `limit`.
-        With `targets` a picture slot is filled as for a run with them; without, by any target.
+        With `targets` a picture slot is filled as for a run with them; without, by any target. With
+        `stale` only those for which what that pipeline made is outdated.
         """
         found = await self.find_catalog(catalog)
         options: TaskOptions = {"where": where, "order_by": order_by, "limit": limit}
         slots = await named_slots(self.settings, targets, where, order_by)
         choice = choose(found, self.database.dialect, options, slots=slots)
+        if stale is not None:
+            choice = narrowed_by(choice, await stale_condition(self, stale, targets))
         if search:
             choice = await narrowed(
                 self, choice, search, wait=not self.serves, progress=self.on_index

@@ -79,6 +79,7 @@ def import_command(
 @command("products", short_help="Show products.")
 @click.option("--where", metavar="SQL", help="A filter, such as \"brand = 'Dior' AND price > 30\".")
 @click.option("--search", metavar="TEXT", help="Those that fit TEXT best, best first.")
+@click.option("--stale", metavar="PIPELINE", help="Those whose results by PIPELINE are outdated.")
 @click.option("--order-by", metavar="SQL", help='An order, such as "price DESC".')
 @click.option(
     "--limit", metavar="N", type=click.IntRange(1, 100_000), default=20, show_default=True,

@@ -23,9 +23,15 @@ CAUSES_SHOWN = 3
 def task_options(function: F, *, files: bool = True) -> F:
     """Give a command the options that choose products, targets, parameters and a model.
 
-    Without `files` those that import a file are left out.
+    Without `files` those that import a file, and --stale, are left out.
     """
     from_file = (
+        click.option(
+            "--stale",
+            is_flag=True,
+            help="Only those whose results by PIPELINE are "
+            "outdated: it or the product changed since.",
+        ),
         click.option("--from", "source", metavar="FILE", help="Import FILE and take its rows."),
         click.option("--key", metavar="COL", help="With --from: the key column."),
         click.option("--sheet", metavar="S", help="With --from: the sheet."),

@@ -74,6 +74,22 @@ class Order:
     opened: Callable[[Connection, Run, int], None] | None = None
 
 
+def fingerprint_parts(
+    version: str,
+    params: Mapping[str, Any],
+    target: str,
+    *,
+    models: Mapping[str, str],
+    settings: Mapping[str, Any],
+    knowledge: Mapping[str, str],
+) -> dict[str, Any]:
+    """Give what besides the product decides an item's results; see `Order`."""
+    return {
+        "pipeline": version, "params": params, "target": target, "models": models,
+        "settings": settings, **({"knowledge": knowledge} if knowledge else {}),
+    }  # fmt: skip
+
+
 async def plan_run(database: Database, order: Order) -> Run:
     """Create a run with its items; raise NotFound, and leave nothing, when nothing is chosen.
 
@@ -124,14 +140,14 @@ def _open_run(
             target,
             store_pipelines.fingerprint_id(
                 conn,
-                {
-                    "pipeline": version,
-                    "params": params,
-                    "target": target,
-                    "models": order.models,
-                    "settings": order.settings,
-                    **({"knowledge": order.knowledge} if order.knowledge else {}),
-                },
+                fingerprint_parts(
+                    version,
+                    params,
+                    target,
+                    models=order.models,
+                    settings=order.settings,
+                    knowledge=order.knowledge,
+                ),
             ),
         )
         for target in order.targets

@@ -93,11 +93,21 @@ def find_pipeline_version(conn: Connection, name: str, prefix: str) -> int | Non
 
 def fingerprint_id(conn: Connection, parts: Mapping[str, Any]) -> int:
     """Give the id of what, besides the product, decides an item's results."""
-    body = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
-    digest = blake2b(body, digest_size=16).digest()
-    query = select(fingerprints.c.id).where(fingerprints.c.hash == digest)
-    found = conn.execute(query).scalar()
+    found = find_fingerprint(conn, parts)
     if found is None:
-        _FINGERPRINTS.run(conn, [(digest,)])
-        found = conn.execute(query).scalar_one()
-    return int(found)
+        _FINGERPRINTS.run(conn, [(_fingerprint(parts),)])
+        found = find_fingerprint(conn, parts)
+    assert found is not None
+    return found
+
+
+def find_fingerprint(conn: Connection, parts: Mapping[str, Any]) -> int | None:
+    """Find the id of what decides an item's results; None where nothing was ever planned so."""
+    query = select(fingerprints.c.id).where(fingerprints.c.hash == _fingerprint(parts))
+    found = conn.execute(query).scalar()
+    return None if found is None else int(found)
+
+
+def _fingerprint(parts: Mapping[str, Any]) -> bytes:
+    body = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
+    return blake2b(body, digest_size=16).digest()

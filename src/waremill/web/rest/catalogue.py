@@ -14,6 +14,7 @@ from pydantic import Field
 from waremill.app import Imported
 from waremill.app.browsing import Browse, ImportPreview, SavedSelection
 from waremill.app.importing import Problem
+from waremill.app.increments.stale import count_stale, stale_products
 from waremill.app.paging import Page
 from waremill.app.uploading import Uploads
 from waremill.errors import ConfigError, NotFound
@@ -46,6 +47,10 @@ _Where = Annotated[
     Sql | None,
     Query(description="Which products: SQL over attributes.", examples=["brand = 'Dior'"]),
 ]  # fmt: skip
+_Stale = Annotated[
+    Name | None,
+    Query(description="Those for which what this pipeline made is outdated."),
+]
 _Targets = Annotated[
     list[TargetText] | None,
     Query(
@@ -65,8 +70,9 @@ def _asked(
         Query(description="Those that fit this best, best first; the first 1,000 are paged."),
     ] = None,
     order_by: Annotated[Sql | None, Query(description="Such as `price DESC`.")] = None,
+    stale: _Stale = None,
 ) -> _Asked:
-    return _Asked(where, search, order_by)
+    return _Asked(where, search, order_by, stale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class _Asked:
     where: str | None
     search: str | None
     order_by: str | None
+    stale: str | None
 
 
 _AskedFor = Annotated[_Asked, Depends(_asked)]
@@ -249,7 +256,15 @@ async def list_products(
     where = asked.where
     if asked.search is not None and asked.order_by is not None:
         raise ConfigError("a search has an order of its own: leave order_by out")
-    if asked.search is not None:
+    if asked.stale is not None and (asked.search is not None or asked.order_by is not None):
+        raise ConfigError(
+            "stale products come in the order of import: leave search and order_by out"
+        )
+    if asked.stale is not None:
+        page = await stale_products(
+            workspace, catalog, asked.stale, where, targets=targets, cursor=cursor, size=size
+        )
+    elif asked.search is not None:
         page = await browse.fitting(
             catalog, asked.search, where, targets=targets, cursor=cursor, size=size
         )
@@ -262,9 +277,16 @@ async def list_products(
 
 @router.get("/catalogs/{catalog}/count")
 async def count_products(
-    workspace: Acting, catalog: CatalogName, where: _Where = None, target: _Targets = None
+    workspace: Acting,
+    catalog: CatalogName,
+    where: _Where = None,
+    target: _Targets = None,
+    stale: _Stale = None,
 ) -> Counted:
     """Count the products a selection picks."""
+    if stale is not None:
+        count = await count_stale(workspace, catalog, stale, where, targets=target or ())
+        return Counted(count=count)
     return Counted(count=await Browse(workspace).count(catalog, where, targets=target or ()))
 
 

@@ -46,6 +46,9 @@ class TaskGiven(Given):
     search: SearchText | None = Field(
         None, description="Those that fit this best, as many as `limit` (default: 100)."
     )
+    stale: bool = Field(
+        False, description="Only products whose results by this pipeline are outdated."
+    )
     order_by: Sql | None = Field(None, description="The products' order.")
     limit: Annotated[int, Field(ge=1, lt=2**31)] | None = Field(
         None, description="At most so many."
@@ -256,8 +259,8 @@ def options_of(workspace: Workspace, given: TaskGiven) -> TaskOptions:
     """Give the options of a task; an upload becomes its file, no other path comes in."""
     source = None if given.upload is None else Uploads(workspace).find(given.upload).path
     return TaskOptions(
-        where=given.where, search=given.search, order_by=given.order_by, limit=given.limit,
-        catalog=given.catalog,
+        where=given.where, search=given.search, stale=given.stale, order_by=given.order_by,
+        limit=given.limit, catalog=given.catalog,
         source=None if source is None else str(source), key=given.key, sheet=given.sheet,
         targets=given.targets, params=given.params, model=given.model,
     )  # fmt: skip
