@@ -104,6 +104,7 @@ bench-images: $(VENV)/.dev
 
 bench-knowledge: $(VENV)/.dev
 	$(BIN)/python -m bench.knowledge
+	$(BIN)/python -m bench.unanswerable --no-model
 
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/reference.py
