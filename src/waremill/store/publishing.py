@@ -99,12 +99,13 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class LiveProduct:
-    """A product's live values for a target."""
+    """A product's live values for a target; `changed` are the fields a publication changes."""
 
     product_id: int
     key: str
     group: str | None
     values: Mapping[str, Any]
+    changed: frozenset[str]
 
 
 def value_hash(value: Any) -> bytes:
@@ -331,6 +332,28 @@ def receipts_by_id(conn: Connection, ids: Sequence[int]) -> dict[int, AnyRow]:
     return found
 
 
+def restored(conn: Connection, ids: Sequence[int]) -> dict[int, int | None]:
+    """Give what rollbacks' receipts brought back: by their id the receipt that had the value.
+
+    Others are left out; None where nothing stood before.
+    """
+    found: dict[int, int | None] = {}
+    old = receipts.alias("old")
+    for start in range(0, len(ids), _IDS_A_QUERY):
+        query = (
+            select(receipts.c.id, old.c.before_id)
+            .join(publications, publications.c.id == receipts.c.publication_id)
+            .join(old, old.c.id == receipts.c.before_id)
+            .where(receipts.c.id.in_(ids[start : start + _IDS_A_QUERY]),
+                   publications.c.rolls_back_id.is_not(None))
+        )  # fmt: skip
+        for one, before in conn.execute(query).all():
+            found[one] = before
+    again = [one for one in found.values() if one is not None]
+    further = restored(conn, again) if again else {}
+    return {one: further.get(before, before) if before else None for one, before in found.items()}
+
+
 def settle(conn: Connection, publication: Publication, after: int) -> int:
     """Let the next receipts of a written publication count; give the last one's id, 0 at the end.
 
@@ -370,14 +393,14 @@ def live_pages(
 ) -> Iterator[list[list[LiveProduct]]]:
     """Give what a channel holds for a target once a publication is done, in pages of groups.
 
-    With `whole` it is everything live, else the publication's own values alone. With `grouped` the
-    products of a group come together, where its first one stands.
+    With `whole` it is every product, else those alone of which the publication has values. With
+    `grouped` the products of a group come together, where its first one stands.
     """
     after = 0
     while ids := _product_page(conn, publication, target, after, whole):
         after = ids[-1]
         sets = _by_group(conn, publication, target, ids, whole) if grouped else [[n] for n in ids]
-        found = _live(conn, publication, target, [n for one in sets for n in one], whole)
+        found = _live(conn, publication, target, [n for one in sets for n in one])
         pages = [[found[n] for n in one if n in found] for one in sets]
         yield [one for one in pages if one]
 
@@ -438,13 +461,13 @@ def _by_group(
 
 
 def _live(
-    conn: Connection, publication: Publication, target: str, ids: Sequence[int], whole: bool
+    conn: Connection, publication: Publication, target: str, ids: Sequence[int]
 ) -> dict[int, LiveProduct]:
     group = products.alias("grp")
     values: dict[int, dict[str, Any]] = {}
-    if whole:
-        for product_id, fields in live_values(conn, publication.channel, target, ids).items():
-            values[product_id] = {name: live.value for name, live in fields.items()}
+    changed: dict[int, set[str]] = {}
+    for product_id, fields in live_values(conn, publication.channel, target, ids).items():
+        values[product_id] = {name: live.value for name, live in fields.items()}
     found: dict[int, LiveProduct] = {}
     for start in range(0, len(ids), _IDS_A_QUERY):
         some = ids[start : start + _IDS_A_QUERY]
@@ -453,7 +476,9 @@ def _live(
             receipts.c.product_id.in_(some),
         )  # fmt: skip
         for product_id, name, value in conn.execute(own).all():
-            values.setdefault(product_id, {})[name] = None if value is None else orjson.loads(value)
+            read = None if value is None else orjson.loads(value)
+            values.setdefault(product_id, {})[name] = read
+            changed.setdefault(product_id, set()).add(name)
         query = (
             select(products.c.id, products.c.key, group.c.key.label("group_key"))
             .outerjoin(group, group.c.id == products.c.group_id)
@@ -462,14 +487,6 @@ def _live(
         for row in conn.execute(query):
             there = {name: one for name, one in values.get(row.id, {}).items() if one is not None}
             if there:
-                found[row.id] = LiveProduct(row.id, row.key, row.group_key, there)
+                own_fields = frozenset(changed.get(row.id, ()))
+                found[row.id] = LiveProduct(row.id, row.key, row.group_key, there, own_fields)
     return found
-
-
-__all__ = [
-    "OPEN", "PAGE", "Accepted", "Live", "LiveProduct", "Publication", "Receipt", "accepted_page",
-    "add_receipts", "find_publication", "get_publication", "last_receipt",
-    "list_publications", "live_pages",
-    "live_values", "open_publication", "receipts_by_id", "receipts_page", "set_publication",
-    "settle", "stages_done", "unfinished", "value_hash",
-]  # fmt: skip

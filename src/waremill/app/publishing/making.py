@@ -27,7 +27,7 @@ from waremill.app.publishing.writing import (
     write_and_count,
 )
 from waremill.app.working import owner_name, thaw
-from waremill.errors import Conflict
+from waremill.errors import ConfigError, Conflict
 from waremill.store import publishing as store
 from waremill.store.pipelines import save_files
 from waremill.store.publishing import Publication
@@ -89,6 +89,7 @@ async def publish(
     opened = open_channel(workspace, settings, options.out)
     try:
         outputs = outputs_of(opened, workspace.settings.root, options.out, targets)
+        _check_apart(opened, targets)
         job = _Job(
             workspace, found, opened, Judging(workspace, found, opened, names), outputs, on_page
         )
@@ -106,6 +107,17 @@ async def publish(
         return made
     finally:
         opened.channel.close()
+
+
+def _check_apart(opened: Opened, targets: tuple[str, ...]) -> None:
+    """Raise ConfigError where several targets would write over each other's rows."""
+    apart = ("_target", "_language", "_market")
+    sources = {source for one in opened.mapping.columns for source in one.sources}
+    if not opened.channel.whole and len(targets) > 1 and not sources & set(apart):
+        raise ConfigError(
+            f"the targets {', '.join(targets)} would write over each other's rows: name one with "
+            "--target, or map _target to a column of the key"
+        )
 
 
 async def _stage_of(workspace: Workspace, run: Run, channel: str, options: PublishOptions) -> str:

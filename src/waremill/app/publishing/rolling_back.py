@@ -119,16 +119,23 @@ def _before(
         )
         for target in {row.target for row in page}
     }
+    shown = {
+        one.receipt_id for some in live.values() for fields in some.values()
+        for one in fields.values() if one.receipt_id > end
+    }  # fmt: skip
+    back = store.restored(conn, sorted(shown))
     receipts, newer, stays = [], 0, 0
     for row in page:
-        fields = live[row.target].get(row.product_id, {})
-        now = fields.get(row.field)
-        if now is None or now.receipt_id != row.id:
+        fields = {
+            name: back.get(one.receipt_id, one.receipt_id)
+            for name, one in live[row.target].get(row.product_id, {}).items()
+        }
+        if fields.get(row.field) != row.id:
             newer += 1
             continue
         before = earlier.get(row.before_id)
         text = before.value if before is not None else row.before
-        moved_on = any(one.receipt_id > end for one in fields.values())
+        moved_on = any(one is not None and one > end for one in fields.values())
         if text is None and (moved_on or not whole):
             stays += 1
             continue

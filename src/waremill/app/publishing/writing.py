@@ -138,7 +138,9 @@ def _groups(
     )
     for page in pages:
         for group in page:
-            yield [Record(one.key, one.group, target, one.values) for one in group]
+            yield [
+                Record(one.key, one.group, target, one.values, changed=one.changed) for one in group
+            ]
 
 
 def _with(first: list[Record], rest: Iterator[list[Record]]) -> Iterator[list[Record]]:

@@ -20,7 +20,8 @@ class Record:
     """One product for one target, by the channel's own columns.
 
     `values` has what the mapping gives now, without missing values; `live` what was published
-    before. `made` are the columns whose value a model wrote.
+    before. `made` are the columns whose value a model wrote. When it is written, `values` has
+    everything that is live then, and `changed` are the columns that differ from before.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Record:
     values: Mapping[str, Any]
     live: Mapping[str, Any] = field(default_factory=dict)
     made: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
 
     def effective(self, columns: Iterable[str]) -> dict[str, Any]:
         """Give what the channel holds after publishing: a missing value leaves the live one."""

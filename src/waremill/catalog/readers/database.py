@@ -66,7 +66,7 @@ def open_reader(source: str, request: Request) -> Reader:
     except (SQLAlchemyError, ImportError, ValueError) as error:
         if engine is not None:
             engine.dispose()
-        raise SourceError(_reason(error), where) from error
+        raise SourceError(refusal_of(error), where) from error
 
     def close() -> None:
         # A connection that broke while reading cannot be closed properly, nor need it be.
@@ -79,7 +79,7 @@ def open_reader(source: str, request: Request) -> Reader:
         return _reader(result, names, where, close)
     except SQLAlchemyError as error:
         close()
-        raise SourceError(_reason(error), where) from error
+        raise SourceError(refusal_of(error), where) from error
     except BaseException:
         close()
         raise
@@ -181,10 +181,10 @@ def _batches(table: Table, notes: list[str], where: Where) -> Iterator[Batch]:
     try:
         yield from batches_of(table, notes)
     except SQLAlchemyError as error:
-        raise SourceError(_reason(error), where) from error
+        raise SourceError(refusal_of(error), where) from error
 
 
-def _reason(error: Exception) -> str:
+def refusal_of(error: Exception) -> str:
     """Give the database's own first line, without SQL, links or credentials."""
     if isinstance(error, ImportError):
         return f"the database driver {error.name or ''} is not installed: install it with pip"
