@@ -46,8 +46,10 @@ APPROXIMATE_FROM = 10_000
 PARTITION = 1_000
 GROWN = 4
 """Passages this many times as many as the parts were made for: they are made anew."""
-PROBES = 15
-"""Vectors of a part, and how many parts are looked into, at least."""
+PROBES, PROBED = 15, 0.3
+"""Vectors of a part; how many parts, and what share of them, are looked into at least: whichever is
+more. With fewer than 15,000 passages these are all parts. docs/benchmarks.md says what they find.
+"""
 _INDEX_CACHE = 256 * 1024**2
 _METADATA_CACHE = 64 * 1024**2
 """Bytes that open indexes keep in memory, all of a process's together."""
@@ -158,7 +160,7 @@ class Index:
             return []
         found: Ranked = []
         for every in (False, True):
-            query = table.query().nearest_to(vector).distance_type("dot").nprobes(PROBES)
+            query = table.query().nearest_to(vector).distance_type("dot").nprobes(self._probes)
             if every:
                 query = query.maximum_nprobes(0)
             found = await _ranked(query, "_distance", most, self._needed(bounds))
@@ -170,6 +172,11 @@ class Index:
     @property
     def _approximate(self) -> bool:
         return self._current is not None and self._current.parted > 0
+
+    @property
+    def _probes(self) -> int:
+        parts = 0 if self._current is None else round(self._current.parted / PARTITION)
+        return max(PROBES, round(PROBED * parts))
 
     def _needed(self, bounds: Bounds) -> Bounds:
         """Leave out a bound that bounds nothing: most bases have no passage with dates."""
