@@ -159,3 +159,18 @@ def test_at_a_terminal_a_reply_is_stopped_and_a_change_is_asked_about(folder: Pa
     terminal.type("/quit")
     terminal.until("goes on")
     assert terminal.close() == 0
+
+
+def test_a_question_that_was_interrupted_does_not_take_the_next_line(folder: Path) -> None:
+    terminal = Terminal(folder)
+    terminal.until("> ")
+    terminal.type("please save it")
+    terminal.until("[y/N] ")
+    terminal.interrupt()
+    terminal.until("stopped")
+    terminal.until("> ")
+    terminal.type("/turns")  # typed for the prompt, not for the call that is gone
+    terminal.until("please save it")
+    terminal.type("/quit")
+    terminal.until("goes on")
+    assert terminal.close() == 0

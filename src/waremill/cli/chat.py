@@ -18,7 +18,7 @@ import click
 
 from waremill.app import Workspace, chatting
 from waremill.app.chatting import Asking, Live, Shown
-from waremill.chat.events import Event
+from waremill.chat.events import CallEnded, Event
 from waremill.cli.chat_screen import Screen
 from waremill.cli.door import (
     INTERRUPTED,
@@ -28,7 +28,7 @@ from waremill.cli.door import (
     print_table,
     workspace_at,
 )
-from waremill.errors import ConfigError, WaremillError
+from waremill.errors import ConfigError, NotFound, WaremillError
 
 KEYS = """\
 /retry              ask the last question again
@@ -258,6 +258,8 @@ class _Talk:
 
         def hear(event: Event) -> None:
             call = self._screen.hear(event)
+            if isinstance(event, CallEnded):  # permitted, refused, or out of time
+                self._leave_keyboard()
             if call is not None and live is not None:
                 self._answer(live, call)
 
@@ -271,7 +273,10 @@ class _Talk:
             live = await chatting.begin(self._workspace, asking, hear)
             self._number = live.conversation
             self._screen.begin()
-            turn = await live.ended()
+            try:
+                turn = await live.ended()
+            finally:
+                self._leave_keyboard()
         shown = await chatting.show(self._workspace, live.conversation)
         self._screen.end(turn, shown.branch, self._workspace)
         self._failed = self._failed or turn.state == "failed"
@@ -279,19 +284,36 @@ class _Talk:
         return pressed > 1
 
     def _answer(self, live: Live, call: Any) -> None:
-        """Ask the user for permission, on a thread: the reply waits for it."""
+        """Ask the user for permission; the reply waits for it. One call is asked about at a time.
+
+        Once nobody waits for the answer any more, the next line that is typed is the next question.
+        """
         if not self._typed:
             self._screen.line("not permitted: nobody is there to ask")
             live.permit(call.id, False)
             return
+
+        def answer(allow: bool) -> None:
+            with contextlib.suppress(NotFound):  # nobody waits for it any more
+                live.permit(call.id, allow)
+
+        def typed() -> None:
+            self._leave_keyboard()
+            answer(self._screen.allowed())
+
         loop = asyncio.get_running_loop()
-        asked = loop.run_in_executor(None, self._screen.ask, call)
+        self._screen.ask(call)
+        try:
+            loop.add_reader(sys.stdin, typed)
+        except NotImplementedError:  # Windows: there a thread reads
+            asked = loop.run_in_executor(None, self._screen.allowed)
+            asked.add_done_callback(lambda done: answer(not done.cancelled() and done.result()))
 
-        def answered(done: asyncio.Future[bool]) -> None:
-            with contextlib.suppress(WaremillError):  # nobody waits for it any more
-                live.permit(call.id, not done.cancelled() and done.result())
-
-        asked.add_done_callback(answered)
+    def _leave_keyboard(self) -> None:
+        """Wait for no answer at the keyboard."""
+        if self._typed:
+            with contextlib.suppress(NotImplementedError):  # Windows
+                asyncio.get_running_loop().remove_reader(sys.stdin)
 
     def _save(self) -> None:
         """Save the template that was drafted last as a draft, as the console's editor does."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+import orjson
 
 from waremill.app import Workspace
 from waremill.app.chatting import Shown, cost_of
@@ -86,13 +87,22 @@ class Screen:
                 pass  # the sources stand below the reply
         return None
 
-    def ask(self, call: ToolCall) -> bool:
-        """Ask for permission; anything but yes is a no."""
+    def ask(self, call: ToolCall) -> None:
+        """Ask for permission."""
         self._break()
-        question = f"{call.name} {printable(call.arguments)}\nMay it be called? [y/N] "
+        # As short as it can be written: no blanks push what is asked about out of sight.
         try:
-            sys.stderr.write(question)
-            sys.stderr.flush()
+            shown = orjson.dumps(orjson.loads(call.arguments or "{}")).decode()
+        except (ValueError, TypeError):  # it nests deeper than can be written
+            shown = " ".join(call.arguments.split())
+        sys.stderr.write(f"{call.name} {printable(shown)}\nMay it be called? [y/N] ")
+        sys.stderr.flush()
+        self._fresh = False
+
+    def allowed(self) -> bool:
+        """Read the answer: anything but yes is a no."""
+        self._fresh = True
+        try:
             return sys.stdin.readline().strip().lower() in ("y", "yes")
         except (EOFError, ValueError):
             return False
