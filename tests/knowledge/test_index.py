@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 from tests.knowledge.bagging import Bag
 
-from waremill.errors import Conflict
+from waremill.errors import Conflict, LimitReached
 from waremill.knowledge.index import Bounds, Index, Ranked, Row
 from waremill.knowledge.searching import search
 
@@ -136,6 +138,29 @@ async def test_a_rebuild_serves_until_it_is_done(tmp_path: Path) -> None:
         assert ids(await other.by_words("alpha", 5, ANYTHING)) == ["p0000"]
     assert await other.by_words("alpha", 5, ANYTHING) == []
     assert await other.count() == 2
+
+
+async def test_where_the_disk_takes_no_more_the_index_stays_as_it_was(tmp_path: Path) -> None:
+    """A file that may not grow is refused like one on a disk without room."""
+    index = await filled(tmp_path / "help", await rows(["rose", "amber"]))
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    more = await rows([f"scent {number}" for number in range(40)])
+    more = [replace(one, id=f"new {one.id}", document=f"new {one.document}") for one in more]
+    for change in (index.changing, index.rebuilding):
+        with pytest.raises(LimitReached, match="help is full; free some space") as caught:
+            async with change() as begun:
+                await begun.add(more)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+                try:
+                    await begun.remove(["d0"])
+                finally:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert caught.value.limit == "disk"
+        assert ids(await index.by_words("rose", 5, ANYTHING)) == ["p0000"]
+        assert await index.count() == 2
+    async with index.changing() as begun:
+        await begun.add(more)
+    assert await index.count() == 42
 
 
 async def test_two_changes_at_once_are_a_conflict(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from waremill.errors import ConfigError, Conflict
 from waremill.knowledge.conditions import labels, sql, validity
 from waremill.knowledge.embedding import INSTALL
 from waremill.knowledge.words import terms
+from waremill.store.full_disk import needing_room
 
 if TYPE_CHECKING:
     from waremill.knowledge.embedding import Vectors
@@ -187,14 +188,15 @@ class Index:
     async def changing(self) -> AsyncIterator[Change]:
         """Change the index: what is done inside shows when it ends, and not at all if it fails.
 
-        Raises Conflict while another change is under way, in whichever process.
+        Raises Conflict while another change is under way, in whichever process, and LimitReached
+        where the disk is full.
         """
         current = self._read_current()
         if current is None:
             async with self.rebuilding() as change:
                 yield change
             return
-        with _locked(self._folder):
+        with needing_room(self._folder), _locked(self._folder):
             table = await _open_table(self._folder / current.generation)
             if await table.version() != current.version:  # a change that was cut short
                 await table.checkout(current.version)
@@ -209,10 +211,12 @@ class Index:
     async def rebuilding(self) -> AsyncIterator[Change]:
         """Build the index anew, from nothing; the old one serves until that is done.
 
-        Raises Conflict while another change is under way, in whichever process.
+        Raises Conflict while another change is under way, in whichever process, and LimitReached
+        where the disk is full.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with _locked(self._folder):
+        with needing_room(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        with needing_room(self._folder), _locked(self._folder):
             old = self._read_current()
             self._sweep({old.generation} if old else set())
             began = time.time()

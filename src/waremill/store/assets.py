@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from waremill.domain import Asset
-from waremill.errors import ConfigError, LimitReached, NotFound
-
-_FULL = ("no space left", "disk quota")
+from waremill.errors import ConfigError, NotFound
+from waremill.store.full_disk import needing_room
 
 
 class Assets:
@@ -90,17 +89,13 @@ class Assets:
 
     def _write(self, asset: Asset, content: bytes) -> None:
         try:
-            if self._folder is not None:
-                _write_once(self._local(asset), content)
-            elif not self._remote.exists(self._url(asset)):
-                self._remote.pipe_file(self._url(asset), content)  # appears whole: one PUT
+            with needing_room(self._root):
+                if self._folder is not None:
+                    _write_once(self._local(asset), content)
+                elif not self._remote.exists(self._url(asset)):
+                    self._remote.pipe_file(self._url(asset), content)  # appears whole: one PUT
         except OSError as error:
             reason = error.strerror or str(error)
-            if any(one in reason.lower() for one in _FULL):
-                raise LimitReached(
-                    f"the disk that holds {self._root} is full; free some space and resume",
-                    limit="disk",
-                ) from error
             raise ConfigError(f"files cannot be kept in {self._root}: {reason}") from error
 
 

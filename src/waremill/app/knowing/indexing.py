@@ -25,6 +25,7 @@ from waremill.app.knowing.underway import followed
 from waremill.knowledge.embedding import Embedder, meaning_of, text_of
 from waremill.knowledge.index import Change, Row
 from waremill.store import knowledge as store
+from waremill.store.full_disk import needing_room
 from waremill.store.knowledge import Base
 from waremill.store.knowledge_pieces import FoundPiece, pieces_after
 from waremill.store.knowledge_repeats import repeated_passages
@@ -211,5 +212,6 @@ def _read_applied(folder: Path) -> _Applied | None:
 
 def _write_applied(folder: Path, applied: _Applied) -> None:
     part = folder / f".{_APPLIED}.{os.getpid()}"
-    part.write_bytes(orjson.dumps(asdict(applied)))
-    part.replace(folder / _APPLIED)
+    with needing_room(folder):
+        part.write_bytes(orjson.dumps(asdict(applied)))
+        part.replace(folder / _APPLIED)
