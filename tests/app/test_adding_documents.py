@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -126,3 +127,20 @@ async def test_a_query_that_is_no_text_is_searched_all_the_same(
     await knowing.add_documents(workspace, "help", [str(plain)])
     found = await workspace.search(Search("help", "bottles \udcff\udcfe", 1))
     assert found[0].document == "a.md"
+
+
+async def test_a_copied_workspace_goes_on_with_its_own_documents(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    root = workspace.settings.root
+    guide = write(root / "knowledge" / "help" / "returns.md", "Return it within 30 days.")
+    write(guide.parent / "care.md", "Keep it dry.")
+    assert (await knowing.add_documents(workspace, "help")).new == 2
+    copied = Path(shutil.copytree(root, tmp_path / "copied"))
+    write(copied / "knowledge" / "help" / "returns.md", "Return it within 60 days.")
+    async with open_workspace(copied) as other:
+        done = await knowing.add_documents(other, "help")
+        assert (done.changed, done.unchanged, done.problems) == (1, 1, [])
+        (copied / "knowledge" / "help" / "care.md").unlink()
+        pruned = await knowing.add_documents(other, "help", options=AddOptions(prune=True))
+        assert pruned.removed == 1

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -211,6 +212,12 @@ class _Adding:
             for origin, ids in self._moved.items():
                 await self._workspace.database.write(store.move_source, self._base, ids, origin)
 
+    def _source_now(self, one: Found, source: str) -> str:
+        """Give where a document was added from; a copied workspace has its own folder."""
+        own = self._workspace.settings.root.resolve() / "knowledge" / self._base.name
+        copied = one.origin == str(own) and Path(source).parts[-2:] == own.parts[-2:]
+        return one.origin if copied else source
+
     async def _load(self, one: Found, known: store.Known | None, isolation: Isolation) -> None:
         try:
             content, media_type = await self._content(one)
@@ -218,9 +225,10 @@ class _Adding:
             there = known is not None and known.state != store.REMOVED
             other = None
             if known is not None and there:
-                other = await asyncio.to_thread(other_file, one, known.source)
+                source = self._source_now(one, known.source)
+                other = await asyncio.to_thread(other_file, one, source)
                 if known.hash == digest:
-                    if has_moved(one, known.source):
+                    if source != known.source or has_moved(one, source):
                         self._moved.setdefault(one.origin, []).append(known.id)
                     self.done.unchanged += 1
                     return
