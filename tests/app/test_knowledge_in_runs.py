@@ -14,8 +14,13 @@ from tests.workspaces import make_workspace, perfumes, vendor_process, vendor_st
 from tests.workspaces import waremill_here as waremill
 
 import waremill as package
+from waremill.app import knowing
+from waremill.app.acting import Actor
 from waremill.app.knowing import add_documents
+from waremill.errors import NotFound
+from waremill.runs.work import Ended
 from waremill.store.recordings import searches
+from waremill.store.runs import get_run
 from waremill.store.tables import items, results
 
 TEMPLATE = """\
@@ -179,6 +184,28 @@ def test_an_unknown_base_is_told_with_its_place_before_anything_starts(shop: Pat
     ended = waremill(shop, "run", "story")
     assert ended.code == 2
     assert "house" in ended.err
+
+
+def test_a_base_that_became_another_teams_is_not_read_by_a_run_that_goes_on(
+    shop: Path, calm: str
+) -> None:
+    before = calls(calm)
+
+    async def work() -> tuple[Any, Any]:
+        async with package.open(shop) as workspace:
+            await workspace.run("story", lambda worker: worker.stop(Ended("paused", "for now")))
+            await knowing.remove_base(workspace, "houses")
+            await knowing.add_documents(workspace.acting(Actor("sam", {2: "admin"})), "houses")
+            run = await workspace.database.read(get_run, 1)
+            with pytest.raises(NotFound, match="no knowledge base “houses”"):
+                await workspace.run("story")  # nor is one planned that could not search it
+            return run, await workspace.work(run)
+
+    run, ended = asyncio.run(work())
+    assert run.state == "paused"
+    assert (ended.state, ended.done, ended.failed) == ("paused", 0, 0)
+    assert "there is no knowledge base “houses”" in ended.reason
+    assert calls(calm) == before
 
 
 def test_one_product_made_now_tells_its_passages(shop: Path) -> None:

@@ -125,9 +125,8 @@ def declared(settings: Settings, names: Sequence[str]) -> tuple[Tool, ...]:
 
 def using(workspace: Workspace, team: int, catalog: int | None = None) -> Use:
     """Give a way to call tools for items of a team, which sees nothing of another's."""
-    actor = Actor(f"team {team}", teams={team: "viewer"})
-    inside = workspace.acting(actor)
-    scope = Scope(workspace.settings, workspace.database, actor, inside.search, catalog)
+    inside = workspace.as_team(team)
+    scope = Scope(workspace.settings, workspace.database, inside.actor, inside.search, catalog)
     equipped: dict[str, Tool] = {}
 
     async def use(_item: Item, name: str, arguments: Mapping[str, Any]) -> Any:

@@ -107,6 +107,7 @@ async def prepare(
         if output := options.get("output"):
             publisher_for(Path(output))
     catalog, number = await _catalog(workspace, options, role)
+    await knowledge_of(workspace.as_team(catalog.team_id), assembly)  # a run sees its team's alone
     slots = Slots(slot_names(assembly.rules.schemas), targets)
     choice = choose(catalog, database.dialect, options, number, slots)
     params = {**assembly.pipeline.params, **options.get("params", {})}

@@ -99,6 +99,10 @@ class Workspace:
         other.actor = actor
         return other
 
+    def as_team(self, team: int) -> Self:
+        """Give the same open workspace as a team's runs see it: what is the team's, to look at."""
+        return self.acting(Actor(f"team {team}", teams={team: "viewer"}))
+
     def waiting(self) -> Self:
         """Give the same open workspace for work that nobody waits for before a page."""
         other = copy(self)
@@ -247,7 +251,8 @@ class Workspace:
 
         def started(worker: Worker) -> None:
             using_tools = using(self, run.team_id, run.catalog_id)
-            worker.reach(self.search, embedding_by(self, run.team_id), using_tools)
+            search = self.as_team(run.team_id).search
+            worker.reach(search, embedding_by(self, run.team_id), using_tools)
             mine.append(worker)
             self._workers.append(worker)
             if on_start is not None:

@@ -20,7 +20,7 @@ import orjson
 
 from waremill.calls.caller import Caller, Sender
 from waremill.domain import Answer, Finding, Item, Passage, Request, Search, Signature
-from waremill.errors import Conflict, ProviderError, UserError
+from waremill.errors import ConfigError, Conflict, NotFound, ProviderError, UserError
 from waremill.pipeline import BoundStep, Context, Embed, Use, no_knowledge, no_tools
 from waremill.runs.decide import Fail, Pause, Retry, Review, decide
 from waremill.runs.files import RunFiles
@@ -406,7 +406,10 @@ class Worker:
         async def look() -> list[dict[str, Any]]:
             if self._searches is None:
                 return as_json(await no_knowledge(item, search))
-            return as_json(await self._searches(search))
+            try:
+                return as_json(await self._searches(search))
+            except NotFound as error:  # it was there when the run was planned: no item has it now
+                raise ConfigError(str(error)) from error
 
         found = from_json(await self._record(item, f"search {trace.searches}", look))
         trace.noted = trace.noted or {}
