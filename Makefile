@@ -113,6 +113,7 @@ docs: $(VENV)/.dev
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web --extra images --extra knowledge -c requirements/build.txt -o requirements/run.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web --extra images --extra knowledge --group dev -c requirements/run.txt -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra web --extra images --extra knowledge --extra ray --extra s3 --extra telemetry -c requirements/dev.txt -o requirements/cluster.txt
 
 clean:
 	rm -rf $(VENV) $(TORCH) $(KERNEL) demo .bench

@@ -22,6 +22,7 @@ from waremill.store import (  # noqa: F401 - their tables belong to the metadata
     tables_people,
     tables_publishing,
     tables_schedules,
+    tables_workers,
 )
 from waremill.store.database import SCHEMA_VERSION, Database, migrate
 from waremill.store.tables import metadata

@@ -87,6 +87,10 @@ class ConfigError(UserError):
     """A setting, model or limit that cannot work as it is."""
 
 
+class DatabaseGone(ConfigError):
+    """A database that does not answer, or no longer does; it may when asked again."""
+
+
 class TemplateError(UserError):
     """A template or pipeline that cannot be loaded or rendered."""
 

@@ -96,7 +96,7 @@ async def finished_run(
              "findings": len(found), "paid": 5, "list_cost": 7, "latency": 0.5, "error": None}
         ])  # fmt: skip
     await journal.committed()
-    await database.write(store_runs.release, run, "done", None, 0, 1.0)
+    await database.write(store_runs.release, run, "done", None, 1.0)
     return await database.read(store_runs.get_run, run.id)
 
 
@@ -119,7 +119,7 @@ async def signed(workspace: Workspace, run: Run, item_ids: Sequence[int], text: 
             for band in near_duplicates.bands(signature)
         ])  # fmt: skip
     await journal.committed()
-    await workspace.database.write(store_runs.release, run, "done", None, 0, 1.0)
+    await workspace.database.write(store_runs.release, run, "done", None, 1.0)
 
 
 async def item_rows(workspace: Workspace, run: Run) -> list[Any]:

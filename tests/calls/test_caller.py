@@ -28,7 +28,7 @@ async def test_an_answer_is_paid_once_and_replayed_for_ever(database: Database) 
         async with desk(database, model(vendor.url)) as first:
             fresh = await first.ask()
             again = await first.ask()
-            await database.write(store_runs.release, first.run, "paused", None, 0, 0.0)
+            await database.write(store_runs.release, first.run, "paused", None, 0.0)
         run = await claimed(database, first.run)
         async with desk(database, model(vendor.url), run=run) as second:
             later = await second.ask(item=2)

@@ -57,7 +57,7 @@ async def test_a_picture_is_paid_once_and_its_replay_gives_the_same_reference(
         async with many as first:
             fresh = await first.ask(wanted(), "painter")
             again = await first.ask(wanted(), "painter")
-            await database.write(store_runs.release, first.run, "paused", None, 0, 0.0)
+            await database.write(store_runs.release, first.run, "paused", None, 0.0)
         run = await claimed(database, first.run)
         more = desk(database, painter(server), price=PER_PICTURE, run=run, assets=assets)
         async with more as second:

@@ -69,6 +69,7 @@ async def test_what_older_versions_called_is_summed_up(database: Database) -> No
         for table in reversed(metadata.sorted_tables):
             if table.name in made_after("0003"):
                 conn.execute(DropTable(table))
+        conn.execute(text("ALTER TABLE runs DROP COLUMN committed"))
         conn.execute(text("UPDATE alembic_version SET version_num = '0003'"))
 
     await database.write(before)

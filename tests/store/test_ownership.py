@@ -38,7 +38,7 @@ async def test_a_silent_owner_loses_the_run(database: Database) -> None:
     assert second.epoch == first.epoch + 1
     for late in (
         database.write(store.beat, first, {}),
-        database.write(store.release, first, "done", None, 0, 1.0),
+        database.write(store.release, first, "done", None, 1.0),
     ):
         with pytest.raises(Conflict, match="taken over"):
             await late
@@ -94,7 +94,7 @@ async def test_a_command_reaches_the_owner_with_its_next_beat(database: Database
     assert await database.write(store.beat, mine, {"worked": 1}) is None
     assert await database.write(store.leave_command, run, "pause")
     assert await database.write(store.beat, mine, {"worked": 2}) == "pause"
-    await database.write(store.release, mine, "paused", "paused by a user", 0, 2.5)
+    await database.write(store.release, mine, "paused", "paused by a user", 2.5)
     after = await database.read(store.get_run, run.id)
     assert (after.owner, after.command, after.state) == (None, None, "paused")
     assert after.worked_seconds == 2.5

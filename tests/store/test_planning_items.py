@@ -35,7 +35,7 @@ async def finish(database: Database, run: Run, states: list[str] | None = None) 
                   "list_cost": 7, "latency": 0.5, "error": None}],
             )  # fmt: skip
     await journal.committed()
-    await database.write(store_runs.release, run, "done", None, 0, 1.0)
+    await database.write(store_runs.release, run, "done", None, 1.0)
     return run
 
 

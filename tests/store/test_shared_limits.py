@@ -12,6 +12,7 @@ from tests.planned import claimed, planned
 from waremill.store import runs as store
 from waremill.store.database import Database
 from waremill.store.limits import draw_rate
+from waremill.store.workers import give_back
 
 
 async def test_many_processes_together_never_draw_more_than_the_budget(
@@ -42,7 +43,8 @@ async def test_what_was_not_spent_is_returned_when_the_run_is_released(database:
     run = await claimed(database, await planned(database, budget=1000))
     assert await database.write(store.draw, run, 900)
     assert not await database.write(store.draw, run, 101)
-    await database.write(store.release, run, "paused", None, 300, 0.0)
+    await database.write(give_back, run, 300)
+    await database.write(store.release, run, "paused", None, 0.0)
     run = await claimed(database, run)
     assert run.drawn == 600
     assert await database.write(store.draw, run, 400)

@@ -34,7 +34,7 @@ async def finished(database: Database, count: int = 3, **order: Any) -> Run:
                  "list_cost": 1, "latency": 0.1, "error": None}
             ])  # fmt: skip
     await journal.committed()
-    await database.write(store_runs.release, run, "done", None, 0, 1.0)
+    await database.write(store_runs.release, run, "done", None, 1.0)
     return run
 
 

@@ -136,7 +136,7 @@ async def object_to(workspace: Workspace, name: str) -> None:
          "paid": first.paid, "list_cost": first.list_cost, "latency": first.latency, "error": None}
     ])  # fmt: skip
     await journal.committed()
-    await database.write(store_runs.release, run, "done", None, 0, 1.0)
+    await database.write(store_runs.release, run, "done", None, 1.0)
 
 
 def make_shop(folder: Path, count: int, *, trial: int = 0) -> dict[str, str]:

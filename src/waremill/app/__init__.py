@@ -5,14 +5,14 @@ from waremill.app.status import RunStatus
 from waremill.app.trial_results import TrialResult
 from waremill.app.workspace import Workspace, open_workspace
 from waremill.runs.estimate import Estimate
-from waremill.runs.work import Worker
+from waremill.runs.work import AtWork
 
 __all__ = [
+    "AtWork",
     "Estimate",
     "Imported",
     "RunStatus",
     "TrialResult",
-    "Worker",
     "Workspace",
     "open_workspace",
 ]

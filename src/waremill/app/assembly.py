@@ -216,7 +216,7 @@ class Endpoints:
         identity = provider.identity
 
         async def draw(requests: float, tokens: float) -> float:
-            return await self._database.write(
+            return await self._database.repeat(
                 draw_shared_rate, identity, self._quota, (requests, tokens), BURST
             )
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement
 
 from waremill.app.acting import Role
 from waremill.app.assembly import Assembly, all_models, identities, require_keys, require_prices
+from waremill.app.clustering import require_cluster
 from waremill.app.filtering import compile_order, compile_selection
 from waremill.app.finding import find_catalog
 from waremill.app.importing import ImportOptions, import_sources, options_for, shown
@@ -42,9 +43,10 @@ class TaskOptions(TypedDict, total=False):
     best, as many as `limit` says; `stale` those for which what the pipeline made is outdated;
     `source` imports a file and takes exactly its rows; `targets` are written as `de-DE@amazon`;
     `params` fill the templates' parameters; `model` stands in for the default one. `budget` is in
-    the workspace's currency. `size`, `seed`, `gold`, `against` and `stratify` are a trial's.
-    `only` takes products that are `new` or `changed` since they were worked by the schedule whose
-    row id `schedule` is, or have a field that is `empty`.
+    the workspace's currency; `engine` is `local` or `ray`, `priority` `high`, `normal` or `low`.
+    `size`, `seed`, `gold`, `against` and `stratify` are a trial's. `only` takes products that are
+    `new` or `changed` since they were worked by the schedule whose row id `schedule` is, or have a
+    field that is `empty`.
     """
 
     where: str | None
@@ -60,6 +62,7 @@ class TaskOptions(TypedDict, total=False):
     params: Mapping[str, Any]
     model: str | None
     budget: float | None
+    engine: str
     fresh: bool
     output: str | Path | None
     size: int
@@ -104,6 +107,7 @@ async def prepare(
     if kind is not None:
         require_keys(settings, all_models(settings, assembly.models))
         _budget(settings, assembly, options, kind)
+        require_cluster(settings, options.get("engine", "local"))
         if output := options.get("output"):
             publisher_for(Path(output))
     catalog, number = await _catalog(workspace, options, role)
@@ -133,6 +137,7 @@ async def prepare(
         "params": params, "columns": catalog.columns, "slots": slots.names,
         **({"only": list(options["only"])} if options.get("only") else {}),
         "stale": bool(options.get("stale")),
+        "engine": options.get("engine", "local"),
     }  # fmt: skip
     fresh = bool(options.get("fresh"))
     return Prepared(assembly, choice, targets, params, written, fresh, actor.name, knowledge)

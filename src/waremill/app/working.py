@@ -7,7 +7,9 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +26,8 @@ from waremill.calls import Caller
 from waremill.calls.budget import Budget
 from waremill.catalog.selection import compile_where
 from waremill.errors import ConfigError, Conflict
-from waremill.runs.work import Ended, Worker, WorkLimits
+from waremill.runs.files import RunFiles
+from waremill.runs.work import AtWork, Ended, Worker, WorkLimits
 from waremill.settings import Settings
 from waremill.store import pipelines as store_pipelines
 from waremill.store import runs as store_runs
@@ -33,10 +36,13 @@ from waremill.store.journal import Journal
 from waremill.store.limits import draw_money, find_quota, team_left
 from waremill.store.runs import Run
 from waremill.store.tables import dumps, items, products
+from waremill.store.workers import Hold, give_back
 
 PULSE_SECONDS = 5.0
-OnStart = Callable[[Worker], None]
-"""Is handed the worker once it works: for a progress bar, and to stop it."""
+PATIENCE_SECONDS = 120.0
+"""How long a run at work waits for a database that does not answer: a restart, a fail-over."""
+OnStart = Callable[[AtWork], None]
+"""Is handed what works a run once it does: for a progress bar, and to stop it."""
 
 
 def owner_name() -> str:
@@ -84,13 +90,78 @@ def waits_because(settings: Settings, cost: int | None, above: int) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """All that working a run takes in one process; it makes workers of it, or of spans of it."""
+
+    database: Database
+    hold: Hold
+    assembly: Assembly
+    journal: Journal
+    caller: Caller
+    files: RunFiles
+    limits: WorkLimits
+
+    def worker(self, span: tuple[int, int] | None = None) -> Worker:
+        """Make a worker of the whole run, or of the items after one id and up to another."""
+        return Worker(
+            self.database, self.hold.run, self.journal, self.caller, self.assembly.steps,
+            self.files, replace(self.limits, span=span),
+        )  # fmt: skip
+
+
+@asynccontextmanager
+async def open_desk(
+    settings: Settings, database: Database, hold: Hold, assembly: Assembly
+) -> AsyncIterator[Desk]:
+    """Open models, journal and budget for working a run; what was drawn and not spent goes back."""
+    run = hold.run
+    quota = await database.read(find_quota, run.team_id)
+    budget: Budget | None = None
+    try:
+        async with Endpoints(settings, database, assembly.models, quota) as endpoints:
+            journal = Journal(database, hold)
+            budget = await open_budget(settings, database, run, assembly.models)
+            most = [endpoints[name].limiter.most for name in assembly.models]
+            limits = WorkLimits(
+                max(most, default=settings.limits.concurrency), settings.limits.error_rate,
+                settings.limits.deadline * 60 if settings.limits.deadline else None,
+            )  # fmt: skip
+            assets = storage_at(settings.pictures.storage)
+            caller = Caller(endpoints, journal, budget, assets=assets)
+            files = open_files(settings, database, journal)
+            yield Desk(database, hold, assembly, journal, caller, files, limits)
+    finally:
+        if budget is not None and (unspent := budget.unspent()):
+            await database.write(give_back, run, unspent)
+
+
+async def work_here(
+    settings: Settings,
+    database: Database,
+    run: Run,
+    assembly: Assembly,
+    on_start: Callable[[Worker], None],
+) -> Ended:
+    """Work a claimed run in this process."""
+    async with open_desk(settings, database, Hold(run), assembly) as desk:
+        worker = desk.worker()
+        on_start(worker)
+        ended = await worker.work()
+        await database.write(store_runs.beat, run, worker.progress())
+        return ended
+
+
 async def work_run(
-    settings: Settings, database: Database, run: Run, on_start: OnStart | None = None
+    settings: Settings,
+    database: Database,
+    run: Run,
+    engine: Callable[[Run, Assembly], Awaitable[Ended]],
 ) -> Run:
     """Work a run to its end, a stop or an error; give it as it is then.
 
-    Raises Conflict when somebody alive owns it or took it over meanwhile, and when it waits for a
-    second person.
+    `engine` works the claimed run. Raises Conflict when somebody alive owns it or took it over
+    meanwhile, and when it waits for a second person.
     """
     if run.state in ("done", "cancelled"):
         raise Conflict(f"run {run.name} is {run.state}; there is nothing left to work")
@@ -101,28 +172,12 @@ async def work_run(
     pulse = asyncio.create_task(_pulse(database, run))
     started = time.monotonic()
     ended = Ended("paused", "the worker could not start")
-    budget: Budget | None = None
+    database.patience = PATIENCE_SECONDS
     try:
         assembly = await thaw(settings, database, run)
-        quota = await database.read(find_quota, run.team_id)
-        async with Endpoints(settings, database, assembly.models, quota) as endpoints:
-            journal = Journal(database, run)
-            budget = await open_budget(settings, database, run, assembly.models)
-            most = [endpoints[name].limiter.most for name in assembly.models]
-            limits = WorkLimits(
-                max(most, default=settings.limits.concurrency), settings.limits.error_rate,
-                settings.limits.deadline * 60 if settings.limits.deadline else None,
-            )  # fmt: skip
-            assets = storage_at(settings.pictures.storage)
-            caller = Caller(endpoints, journal, budget, assets=assets)
-            files = open_files(settings, database, journal)
-            worker = Worker(database, run, journal, caller, assembly.steps, files, limits)
-            if on_start is not None:
-                on_start(worker)
-            ended = await worker.work()
-            await database.write(store_runs.beat, run, worker.progress())
-            if ended.state == "done":
-                await _accept(database, run, assembly)
+        ended = await engine(run, assembly)
+        if ended.state == "done":
+            await _accept(database, run, assembly)
     except Conflict:
         raise
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -134,18 +189,18 @@ async def work_run(
     finally:
         state = "paused" if ended.state == "interrupted" else ended.state
         reason = "interrupted" if ended.state == "interrupted" else ended.reason
-        unspent = budget.unspent() if budget is not None else 0
         pulse.cancel()
+        database.patience = 0.0
         # A release that comes too late is a Conflict: the run is somebody else's, who settles it.
         with contextlib.suppress(Conflict):
             seconds = time.monotonic() - started
-            await database.write(_release, run, Ended(state, reason), unspent, seconds)
+            await database.write(_release, run, Ended(state, reason), seconds)
     return await database.read(store_runs.get_run, run.id)
 
 
-def _release(conn: Connection, run: Run, ended: Ended, unspent: int, seconds: float) -> None:
+def _release(conn: Connection, run: Run, ended: Ended, seconds: float) -> None:
     """Give a run up, and tell who listens that it has ended."""
-    store_runs.release(conn, run, ended.state, ended.reason, unspent, seconds)
+    store_runs.release(conn, run, ended.state, ended.reason, seconds)
     if ended.state in ("done", "cancelled"):
         notifying.run_finished(conn, store_runs.get_run(conn, run.id))
 
@@ -165,7 +220,8 @@ async def open_budget(
         return None
 
     async def draw(amount: int) -> bool:
-        refused = await database.write(draw_money, run, amount)
+        # Twice where no word came of the first: what was drawn then counts as spent.
+        refused = await database.repeat(draw_money, run, amount)
         if refused == "team":
             budget.whose = "the team's monthly budget"
         return refused is None
@@ -179,7 +235,7 @@ async def _pulse(database: Database, run: Run) -> None:
     while True:
         await asyncio.sleep(PULSE_SECONDS)
         try:
-            await database.write(store_runs.touch, run)
+            await database.repeat(store_runs.touch, run)
         except Conflict:  # the next commit of the work says so
             return
 

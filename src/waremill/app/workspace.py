@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from waremill.app import auditing, embedding, finding, importing, trialling
 from waremill.app.acting import LOCAL, Actor, Role
 from waremill.app.assembly import Assembly, assemble
+from waremill.app.clustering import work_on_cluster
 from waremill.app.deciding import accept_by_rule
 from waremill.app.equipping import equip, scope_of, using
 from waremill.app.estimating import estimate as estimate_prepared
@@ -46,6 +47,7 @@ from waremill.app.working import (
     owner_is_alive,
     owner_is_dead,
     thaw,
+    work_here,
     work_run,
 )
 from waremill.domain import Passage, Product, Search
@@ -53,7 +55,7 @@ from waremill.errors import Conflict, NotFound
 from waremill.providers.local import fetch_weights_from
 from waremill.runs.estimate import Estimate
 from waremill.runs.plan import plan_run, ranked
-from waremill.runs.work import Ended, Worker
+from waremill.runs.work import AtWork, Ended, Worker
 from waremill.settings import Settings, load_settings
 from waremill.store import products as store_products
 from waremill.store import runs as store_runs
@@ -80,7 +82,7 @@ class Workspace:
         self.actor = LOCAL
         self._reading = readers
         self._database: Database | None = None
-        self._workers: list[Worker] = []
+        self._workers: list[AtWork] = []
 
     async def __aenter__(self) -> Self:
         fetch_weights_from(
@@ -247,19 +249,27 @@ class Workspace:
 
     async def work(self, run: Run, on_start: OnStart | None = None) -> RunStatus:
         """Work a planned, paused or orphaned run in this process."""
-        mine: list[Worker] = []
+        mine: list[AtWork] = []
 
-        def started(worker: Worker) -> None:
-            using_tools = using(self, run.team_id, run.catalog_id)
-            search = self.as_team(run.team_id).search
-            worker.reach(search, embedding_by(self, run.team_id), using_tools)
+        def started(worker: AtWork) -> None:
             mine.append(worker)
             self._workers.append(worker)
             if on_start is not None:
                 on_start(worker)
 
+        def begun(worker: Worker) -> None:
+            using_tools = using(self, run.team_id, run.catalog_id)
+            search = self.as_team(run.team_id).search
+            worker.reach(search, embedding_by(self, run.team_id), using_tools)
+            started(worker)
+
+        async def engine(run: Run, assembly: Assembly) -> Ended:
+            if run.plan.get("engine") == "ray":
+                return await work_on_cluster(self, run, assembly, started)
+            return await work_here(self.settings, self.database, run, assembly, begun)
+
         try:
-            run = await work_run(self.settings, self.database, run, started)
+            run = await work_run(self.settings, self.database, run, engine)
         finally:
             for worker in mine:
                 self._workers.remove(worker)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from waremill.app import Worker
+from waremill.app import AtWork
 
 EVERY = 0.25
 LINE_EVERY = 10.0
@@ -24,9 +24,9 @@ class Bar:
         self._quiet = quiet
         self._task: asyncio.Task[None] | None = None
         self._bar: Any = None
-        self._worker: Worker | None = None
+        self._worker: AtWork | None = None
 
-    def start(self, worker: Worker) -> None:
+    def start(self, worker: AtWork) -> None:
         """Follow a worker; replaces the one followed before."""
         self.close()
         self._worker = worker
@@ -35,7 +35,7 @@ class Bar:
         show = self._show_bar if sys.stderr.isatty() else self._show_lines
         self._task = asyncio.create_task(show(worker))
 
-    async def _show_bar(self, worker: Worker) -> None:
+    async def _show_bar(self, worker: AtWork) -> None:
         from tqdm import tqdm
 
         run = worker.run
@@ -65,7 +65,7 @@ class Bar:
         failed = state["states"].get("failed", 0)
         return f"{tokens:,} tokens, {money}" + (f", {failed} failed" if failed else "")
 
-    async def _show_lines(self, worker: Worker) -> None:
+    async def _show_lines(self, worker: AtWork) -> None:
         while True:
             await asyncio.sleep(LINE_EVERY)
             state = worker.progress()

@@ -213,6 +213,13 @@ def show_trial(result: TrialResult) -> None:
     "--budget", metavar="AMOUNT", type=float, help="Most money, in the workspace's currency."
 )
 @click.option("--fresh", is_flag=True, help="Ask anew, even what was answered before.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Work it in this process, or on a Ray cluster.",
+)
 @click.option("-o", "--output", metavar="OUT", help="xlsx, csv, tsv, jsonl or parquet.")
 def run_command(folder: str | None, as_json: bool, pipeline: str, **given: Any) -> int:
     """Run PIPELINE (a pipeline's or a single template's name) over a selection.

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -29,7 +29,6 @@ from waremill.runs.searching import Searcher, Searches, as_json, entries, from_j
 from waremill.runs.stop import StopRules
 from waremill.store import items as store_items
 from waremill.store import recordings
-from waremill.store import runs as store_runs
 from waremill.store.database import Database
 from waremill.store.journal import Journal, Record, finding_rows, result_row
 from waremill.store.runs import Run
@@ -100,16 +99,30 @@ class WorkLimits:
     """What bounds the work in one process.
 
     `concurrency` items at once; `error_rate` is the share of recent items whose failure pauses the
-    run; `deadline` is in seconds of this process's work.
+    run; `deadline` is in seconds of this process's work. With a `span`, only items after its first
+    id and up to its second are worked, as a part of a run that others work too.
     """
 
     concurrency: int = 64
     error_rate: float = 0.2
     deadline: float | None = None
+    span: tuple[int, int] | None = None
+
+
+class AtWork(Protocol):
+    """What works a run, to whoever follows it."""
+
+    run: Run
+
+    def progress(self) -> dict[str, Any]:
+        """Give what was done so far."""
+
+    def stop(self, ended: Ended) -> None:
+        """Take no more items; what is in flight may finish."""
 
 
 class Worker:
-    """Works one claimed run in this process."""
+    """Works one claimed run, or a span of it, in this process."""
 
     def __init__(
         self,
@@ -133,7 +146,8 @@ class Worker:
         self._traces: dict[int, Trace] = {}
         self._used: dict[bytes, int] = {}
         self._queue: deque[Item] = deque()
-        self._after = 0
+        self._after = limits.span[0] if limits.span else 0
+        self._until = limits.span[1] if limits.span else None
         self._exhausted = False
         self._feeding = asyncio.Lock()
         self._stop: Ended | None = None
@@ -173,7 +187,8 @@ class Worker:
             return await self._work(grace)
 
     async def _work(self, grace: float) -> Ended:
-        self.tally.states = await self._database.read(store_items.count_states, self.run.id)
+        if self._until is None:  # whoever hands spans out knows what all of the run is
+            self.tally.states = await self._database.read(store_items.count_states, self.run.id)
         tasks = {asyncio.create_task(self._worker()) for _ in range(self._limits.concurrency)}
         heart = asyncio.create_task(self._heart())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -207,7 +222,7 @@ class Worker:
         async with self._feeding:
             if not self._queue and not self._exhausted:
                 page = await self._database.read(
-                    store_items.pending_page, self.run, self._after, PAGE
+                    store_items.pending_page, self.run, self._after, PAGE, self._until
                 )
                 if page:
                     self._after = page[-1].id
@@ -222,7 +237,7 @@ class Worker:
             if self._journal.lost is not None:
                 raise self._journal.lost
             await self._journal.committed()
-            command = await self._database.write(store_runs.beat, self.run, self.progress())
+            command = await self._journal.beat(self.progress())
             if command == "pause":
                 self.stop(Ended("paused", "paused by a user"))
             elif command == "cancel":

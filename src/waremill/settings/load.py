@@ -103,6 +103,18 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where runs on Ray are worked: the cluster's address (None: one is started on this machine for
+    the run), how many workers (None: as many as it has room for), what each asks its node for.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    cpus: float = 1.0
+    gpus: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A database that may be imported from by its name.
 
@@ -160,6 +172,7 @@ class Settings:
     pictures: Pictures
     knowledge: Knowledge
     tools: Tools
+    ray: Cluster
     database: str = field(repr=False)
     models_folder: Path | None
     hub: str | None
@@ -236,6 +249,7 @@ def load_settings(
         pictures=_pictures(document),
         knowledge=Knowledge(**document.values("knowledge")),
         tools=Tools(**document.values("tools")),
+        ray=Cluster(**document.values("ray")),
         database=_database(document, variables),
         models_folder=_folder(variables.get("WAREMILL_MODELS")),
         hub=variables.get("HF_ENDPOINT"),

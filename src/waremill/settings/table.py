@@ -412,6 +412,14 @@ SETTINGS: Mapping[str, Setting] = {
     "tools.seconds": Setting(
         _number(0, above=True), "Seconds after which no tool is called any more.", "180"
     ),
+    "ray.address": Setting(
+        _text, "Ray's cluster: auto, HOST:PORT or ray://HOST:PORT.", "one on this machine"
+    ),
+    "ray.workers": Setting(_whole(1), "Workers of a run.", "as many as the cluster has room for"),
+    "ray.cpus": Setting(_number(0, above=True), "Processors that each asks its node for.", "1"),
+    "ray.gpus": Setting(
+        _number(0), "GPUs that each asks for where a step runs a diffusion model itself.", "1"
+    ),
     "prices.USE": Setting(
         _price_table, "Price of a model by its `use`, for all aliases; as `price` below.", "known"
     ),

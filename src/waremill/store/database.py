@@ -19,15 +19,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import StaticPool
 
-from waremill.errors import ConfigError, LimitReached, UserError
+from waremill.errors import ConfigError, DatabaseGone, LimitReached, UserError
 from waremill.store.tables import dumps
 
-SCHEMA_VERSION = "0009"
+SCHEMA_VERSION = "0010"
 WRITER_PAGES, READER_PAGES = 16_384, 8_192
 """KiB of SQLite's page cache, a connection."""
 READ_SECONDS = 60.0
 """How long a server lets one listing read."""
 EXPORTS_AT_ONCE = 2
+LOOK_AGAIN_SECONDS = 0.5
 STEPS_BETWEEN_LOOKS = 100_000
 """SQLite's own steps between two looks at the clock: some milliseconds."""
 Dialect = Literal["sqlite", "postgresql"]
@@ -45,10 +46,14 @@ class Database:
     a server, where a slow listing must not keep the others waiting. A read there ends after
     `READ_SECONDS`; `look` is for what every request needs, such as who is asking, and has a lane of
     its own, as has `read_all` for exports, which may take as long as they take.
+
+    `patience` is for how many seconds `read` and `repeat` try again while the database does not
+    answer, as when it is restarted.
     """
 
     def __init__(self, url: str, *, readers: int = 0) -> None:
         self.url = url
+        self.patience = 0.0
         self.engine = _open_engine(url)
         self.dialect: Dialect = "sqlite" if self.engine.dialect.name == "sqlite" else "postgresql"
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
@@ -105,10 +110,24 @@ class Database:
         )
 
     async def _read(self, lane: str, work: Callable[[Connection], T], seconds: float | None) -> T:
-        loop = asyncio.get_running_loop()
         if not self._lanes:
-            return await loop.run_in_executor(self._thread, self.transact, False, work)
-        return await loop.run_in_executor(self._lanes[lane], self._bounded, work, seconds)
+            return await self._patiently(self._thread, self.transact, False, work)
+        return await self._patiently(self._lanes[lane], self._bounded, work, seconds)
+
+    async def _patiently(
+        self, thread: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any
+    ) -> T:
+        """Do some work on a thread, again while the database does not answer."""
+        loop = asyncio.get_running_loop()
+        until = math.inf
+        while True:
+            try:
+                return await loop.run_in_executor(thread, work, *arguments)
+            except DatabaseGone:
+                until = min(until, loop.time() + self.patience)
+                if loop.time() >= until:
+                    raise
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     def _bounded(
         self,
@@ -131,6 +150,14 @@ class Database:
         """Run `work` in a write transaction on the store's thread; commit when it returns."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
+            self._thread, self.transact, True, lambda conn: work(conn, *args, **kwargs)
+        )
+
+    async def repeat(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work` as `write` does; it may be done twice where no word of its commit came."""
+        return await self._patiently(
             self._thread, self.transact, True, lambda conn: work(conn, *args, **kwargs)
         )
 
@@ -187,7 +214,7 @@ def said_plainly(url: str) -> Iterator[None]:
                 f"the database {name} stayed locked: {detail}", limit="lock"
             ) from error
         if isinstance(error, OperationalError) and ("connection" in lowered or "server" in lowered):
-            raise ConfigError(f"the database {name} does not answer: {detail}") from error
+            raise DatabaseGone(f"the database {name} does not answer: {detail}") from error
         raise
 
 

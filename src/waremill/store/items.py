@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from waremill.domain import Item, Product, Target
 from waremill.errors import Conflict
 from waremill.store.bulk import BulkInsert
-from waremill.store.runs import Run, add_planned, get_run
+from waremill.store.runs import Run, add_planned, get_run, shut_all_out
 from waremill.store.tables import (
     AnyRow,
     dumps,
@@ -41,6 +41,8 @@ from waremill.store.tables import (
 
 ITEMS_AT_ONCE = 5_000
 """Most items of one write transaction."""
+TOGETHER = 500
+"""How far beyond a span's end the rest of a product's or a group's items is looked for."""
 _FINDINGS = BulkInsert(
     findings, ("run_id", "rule", "item_id", "field"), ("run_id", "rule", "item_id", "field")
 )
@@ -215,6 +217,7 @@ def revive_run(conn: Connection, run: Run) -> tuple[Run, int]:
     )
     if changed.rowcount != 1:
         raise _taken_over(run)
+    shut_all_out(conn, run.id)
     failed = select(func.count()).where(items.c.run_id == run.id, items.c.state == "failed")
     return get_run(conn, run.id), int(conn.execute(failed).scalar_one())
 
@@ -223,8 +226,14 @@ def _taken_over(run: Run) -> Conflict:
     return Conflict(f"run {run.name} was taken over by another worker")
 
 
-def pending_page(conn: Connection, run: Run, after: int, size: int) -> list[Item]:
-    """Give the next items to work, in order, each with its product at the pinned version."""
+def pending_page(
+    conn: Connection, run: Run, after: int, size: int, until: int | None = None
+) -> list[Item]:
+    """Give the next items to work, in order, each with its product at the pinned version.
+
+    With `until` none is given whose id is above it.
+    """
+    last = true() if until is None else items.c.id <= until
     group = products.alias("grp")
     query = (
         select(
@@ -236,11 +245,35 @@ def pending_page(conn: Connection, run: Run, after: int, size: int) -> list[Item
         )
         .join_from(items, products, products.c.id == items.c.product_id)
         .outerjoin(group, group.c.id == items.c.group_id)
-        .where(items.c.run_id == run.id, items.c.id > after, items.c.state == "pending")
+        .where(items.c.run_id == run.id, items.c.id > after, items.c.state == "pending", last)
         .order_by(items.c.id)
         .limit(size)
     )  # fmt: skip
     return [_as_item(conn, row, run.take) for row in conn.execute(query).all()]
+
+
+def pending_span(conn: Connection, run: Run, after: int, size: int) -> tuple[int, int] | None:
+    """Give up to which id the next `size` pending items go, and how many they are; None at the end.
+
+    Items of one product, and of one group, follow each other and are not torn apart, since what is
+    made once for them is shared inside a process: a span may be some items longer.
+    """
+    place = (
+        select(items.c.id, items.c.product_id, items.c.group_id)
+        .where(items.c.run_id == run.id, items.c.id > after, items.c.state == "pending")
+        .order_by(items.c.id)
+    )
+    short = place.limit(size).subquery()
+    last, count = conn.execute(select(func.max(short.c.id), func.count())).one()
+    if last is None:
+        return None
+    edge, *beyond = conn.execute(place.where(items.c.id >= last).limit(1 + TOGETHER)).all()
+    more = 0
+    for number, row in enumerate(beyond, 1):
+        shared = edge.group_id is not None and row.group_id == edge.group_id
+        if shared or row.product_id == edge.product_id:
+            last, more = row.id, number
+    return int(last), int(count) + more
 
 
 def _as_item(conn: Connection, row: AnyRow, take: int) -> Item:

@@ -8,20 +8,21 @@ gets a Conflict. A `put` returns only after its transaction is committed.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Table, bindparam, text, update
+from sqlalchemy import Connection, Table, text
 
 from waremill.domain import Finding
 from waremill.errors import Conflict
 from waremill.store.bulk import BulkInsert, BulkUpdate
 from waremill.store.database import Database
 from waremill.store.ledger import add_calls
-from waremill.store.runs import Run, clock
+from waremill.store.runs import Run
 from waremill.store.tables import (
     answers,
     bands,
@@ -33,9 +34,9 @@ from waremill.store.tables import (
     items,
     recordings,
     results,
-    runs,
     signatures,
 )
+from waremill.store.workers import Hold
 
 HASHES_A_QUERY = 500
 PAUSE_EACH = 0.0001
@@ -60,18 +61,15 @@ class Writes:
     bands: list[Record] = field(default_factory=list)
 
 
-_NAMES = tuple(Writes.__dataclass_fields__)
-
-
 class Journal:
     """The store as a working run sees it.
 
     `find`, `put` and `committed` give futures, to be awaited: a coroutine more a call would cost.
     """
 
-    def __init__(self, database: Database, run: Run) -> None:
+    def __init__(self, database: Database, run: Run | Hold) -> None:
         self._database = database
-        self._run = run
+        self._hold = run if isinstance(run, Hold) else Hold(run)
         self._find: dict[bytes, asyncio.Future[Record | None]] = {}
         self._rows = Writes()
         self._count = 0
@@ -113,6 +111,10 @@ class Journal:
         """Give how many rows wait for a commit."""
         return self._count
 
+    async def beat(self, progress: Mapping[str, Any]) -> str | None:
+        """Say that the worker lives and how far it is; give the command somebody left, if any."""
+        return await self._database.repeat(self._hold.beat, progress)
+
     def _start(self) -> None:
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._work())
@@ -129,8 +131,7 @@ class Journal:
             count, self._count = self._count, 0
             waiters, self._waiters = self._waiters, []
             try:
-                transact = self._database.write if count else self._database.read
-                found = await transact(_commit, self._run, list(finds), rows)
+                found = await self._transact(list(finds), rows, count > 0)
             except BaseException as error:
                 self._fail(error, finds.values(), waiters)
                 if not isinstance(error, Exception):
@@ -142,6 +143,28 @@ class Journal:
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
+
+    async def _transact(
+        self, digests: list[bytes], rows: Writes, writes: bool
+    ) -> dict[bytes, Record]:
+        """Write a group and look answers up; again where the connection broke.
+
+        Whether a group was committed of whose commit no word came is told by its token.
+        """
+        if not writes:
+            return await self._database.read(_find, digests)
+        token = secrets.randbits(62)
+        tried = False
+
+        def commit(conn: Connection) -> dict[bytes, Record]:
+            nonlocal tried
+            if not tried or not self._hold.committed(conn, token):
+                tried = True
+                self._hold.commit(conn, token)
+                _write(conn, rows)
+            return _find(conn, digests)
+
+        return await self._database.repeat(commit)
 
     def _fail(
         self,
@@ -157,20 +180,15 @@ class Journal:
         self._find, self._waiters = {}, []
 
 
-def _commit(conn: Connection, run: Run, digests: list[bytes], rows: Writes) -> dict[bytes, Record]:
-    """Write one group and answer its look-ups, in the caller's transaction."""
-    if any(getattr(rows, name) for name in _NAMES):
-        owned = conn.execute(_OWNED, {"b_id": run.id, "b_epoch": run.epoch, "b_now": clock(conn)})
-        if owned.rowcount != 1:
-            raise Conflict(f"run {run.name} was taken over by another worker")
-        for name, (statement, values) in _STATEMENTS.items():
-            if group := getattr(rows, name):
-                statement.run(conn, list(map(values, group)))
-        if rows.results:
-            _insert_results(conn, rows.results)
-        if rows.calls:
-            add_calls(conn, rows.calls)
-    return _find(conn, digests)
+def _write(conn: Connection, rows: Writes) -> None:
+    """Write one group in the caller's transaction."""
+    for name, (statement, values) in _STATEMENTS.items():
+        if group := getattr(rows, name):
+            statement.run(conn, list(map(values, group)))
+    if rows.results:
+        _insert_results(conn, rows.results)
+    if rows.calls:
+        add_calls(conn, rows.calls)
 
 
 def _insert(
@@ -183,11 +201,6 @@ def _insert(
     return BulkInsert(table, columns, key, known), itemgetter(*columns)
 
 
-_OWNED = (
-    update(runs)
-    .where(runs.c.id == bindparam("b_id"), runs.c.epoch == bindparam("b_epoch"))
-    .values(heartbeat=bindparam("b_now"))
-)
 _ANSWER = (
     "hash model outcome text reported_model request_id request_bytes input cached output reasoning "
     "list_cost created_at"

@@ -32,6 +32,7 @@ from waremill.store.tables import (
     runs,
 )
 from waremill.store.tables_people import teams as team_rows
+from waremill.store.tables_workers import workers
 
 ALIVE_SECONDS = 20.0
 """A heartbeat older than this is a dead owner's; workers beat every 2 s."""
@@ -80,6 +81,7 @@ class Run:
 def as_run(row: AnyRow) -> Run:
     """Make a Run of a row of `runs`."""
     values = dict(row._mapping)
+    del values["committed"]  # the journal's own
     for name in ("plan", "progress", "summary"):
         if values[name] is not None:
             values[name] = orjson.loads(values[name])
@@ -276,18 +278,23 @@ def claim(
     )  # fmt: skip
     if claimed.rowcount != 1:  # somebody else claimed it between our look and our update
         raise taken
+    shut_all_out(conn, run_id)
     return get_run(conn, run_id)
 
 
-def release(
-    conn: Connection, run: Run, state: str, reason: str | None, unspent: int, seconds: float
-) -> None:
-    """Give a run up: its state, the budget slice not used, the time worked."""
+def shut_all_out(conn: Connection, run_id: int) -> None:
+    """Let no worker that came under an earlier epoch write any more."""
+    late = (workers.c.run_id == run_id) & workers.c.lost.is_(False)
+    conn.execute(update(workers).where(late).values(lost=True))
+
+
+def release(conn: Connection, run: Run, state: str, reason: str | None, seconds: float) -> None:
+    """Give a run up: its state, and the seconds it was worked."""
     changed = conn.execute(
         update(runs)
         .where(runs.c.id == run.id, runs.c.epoch == run.epoch)
         .values(owner=None, heartbeat=None, state=state, reason=reason, command=None,
-                drawn=runs.c.drawn - unspent, ended_at=clock(conn),
+                ended_at=clock(conn),
                 worked_seconds=runs.c.worked_seconds + seconds)
     )  # fmt: skip
     if changed.rowcount != 1:
@@ -369,7 +376,10 @@ def stop_orphan(conn: Connection, run: Run, state: str, reason: str) -> bool:
         .values(state=state, reason=reason, owner=None, heartbeat=None, command=None,
                 epoch=run.epoch + 1, ended_at=clock(conn))
     )  # fmt: skip
-    return changed.rowcount == 1
+    if changed.rowcount != 1:
+        return False
+    shut_all_out(conn, run.id)
+    return True
 
 
 def set_run(conn: Connection, run_id: int, values: Mapping[str, Any]) -> None:

@@ -158,9 +158,11 @@ runs = Table(
     Column("created_by", Text),
     Column("approved_by", Text),
     Column("budget_by", Text),
+    Column("committed", BigInteger),
 )
 """Runs and trials; and rows of kind `generate`, which stand for what somebody generates one product
-at a time on one day with one pipeline: they have calls and no items, and mostly no catalogue."""
+at a time on one day with one pipeline: they have calls and no items, and mostly no catalogue.
+`committed` is the token of the last group commit."""
 
 items = Table(
     "items",
