@@ -7,11 +7,14 @@ import threading
 from functools import partial
 from itertools import pairwise
 
+import pytest
+from sqlalchemy import select
 from tests.planned import claimed, planned
 
 from waremill.store import runs as store
 from waremill.store.database import Database
-from waremill.store.limits import draw_rate
+from waremill.store.limits import Quota, draw_rate, draw_shared_rate
+from waremill.store.tables import rates
 from waremill.store.workers import give_back
 
 
@@ -83,3 +86,64 @@ async def test_an_unused_rate_is_saved_for_no_longer_than_the_burst(database: Da
     waits = [await database.write(draw_rate, "model", 0.1, 0.0, 0.2) for _ in range(6)]
     assert waits[:2] == [0.0, 0.0]
     assert waits[5] > 0.15
+
+
+async def drawn(database: Database, seconds: float, priority: str | None) -> float:
+    """Draw so many seconds of a model's requests as a run of a priority does, or as one call."""
+    quota = Quota(1, None, 1.0)
+    return await database.write(draw_shared_rate, "m", quota, (seconds, 0.0), 1.0, priority)
+
+
+async def test_a_single_call_goes_past_runs_that_used_the_rate_up(database: Database) -> None:
+    waits = [await drawn(database, 1.0, "normal") for _ in range(6)]
+    assert waits[-1] > 3
+    assert await drawn(database, 0.05, None) == 0
+
+
+async def test_single_calls_beyond_what_is_reserved_queue_with_the_runs(
+    database: Database,
+) -> None:
+    for _ in range(6):
+        await drawn(database, 1.0, "normal")
+    waits = [await drawn(database, 0.5, None) for _ in range(3)]
+    assert waits[0] == 0
+    assert min(waits[1:]) > 1
+
+
+async def test_runs_leave_the_reserve_alone_while_there_are_single_calls(
+    database: Database,
+) -> None:
+    async def due() -> float:
+        query = select(rates.c.requests_at).where(rates.c.model == "m")
+        return float(await database.read(lambda conn: conn.execute(query).scalar_one()))
+
+    async def speed() -> float:
+        await drawn(database, 5.0, "normal")  # no burst is left
+        before = await due()
+        for _ in range(9):
+            await drawn(database, 1.0, "normal")
+        return 9 / (await due() - before)
+
+    assert await speed() == pytest.approx(1.0, rel=0.001)  # all of it while nobody calls
+    await drawn(database, 0.05, None)
+    assert await speed() == pytest.approx(0.9, rel=0.001)
+
+
+async def test_the_more_urgent_run_goes_first(database: Database) -> None:
+    for _ in range(3):
+        await drawn(database, 1.0, "high")
+    assert await drawn(database, 1.0, "normal") < 0
+    assert await drawn(database, 1.0, "low") < 0
+    assert await drawn(database, 1.0, "high") > 0
+
+
+async def test_a_run_is_not_held_up_by_one_that_is_no_more_urgent(database: Database) -> None:
+    for _ in range(3):
+        await drawn(database, 1.0, "low")
+    assert await drawn(database, 1.0, "low") > 0
+    assert await drawn(database, 1.0, "normal") > 0
+
+
+async def test_a_run_goes_on_when_the_urgent_one_has_what_it_wants(database: Database) -> None:
+    assert await drawn(database, 1.0, "high") == 0
+    assert await drawn(database, 0.1, "low") >= 0

@@ -188,7 +188,8 @@ def concurrency_of(settings: Settings, model: Model, provider: Provider) -> int:
 class Endpoints:
     """The models somebody calls, opened; an async context manager that closes them.
 
-    With a team's quota, its part of every rate is all that is drawn.
+    With a team's quota, its part of every rate is all that is drawn. `priority` is a run's; None is
+    for single calls, for which a part of every rate is reserved.
     """
 
     def __init__(
@@ -197,8 +198,10 @@ class Endpoints:
         database: Database,
         names: Iterable[str],
         quota: Quota | None = None,
+        priority: str | None = None,
     ) -> None:
         self._settings = settings
+        self._priority = priority
         self._database = database
         self._quota = quota or Quota(FIRST_TEAM, None, 1.0)
         self._models = all_models(settings, names)
@@ -217,7 +220,7 @@ class Endpoints:
 
         async def draw(requests: float, tokens: float) -> float:
             return await self._database.repeat(
-                draw_shared_rate, identity, self._quota, (requests, tokens), BURST
+                draw_shared_rate, identity, self._quota, (requests, tokens), BURST, self._priority
             )
 
         return Endpoint(

@@ -63,6 +63,7 @@ class TaskOptions(TypedDict, total=False):
     model: str | None
     budget: float | None
     engine: str
+    priority: str
     fresh: bool
     output: str | Path | None
     size: int
@@ -138,6 +139,7 @@ async def prepare(
         **({"only": list(options["only"])} if options.get("only") else {}),
         "stale": bool(options.get("stale")),
         "engine": options.get("engine", "local"),
+        "priority": options.get("priority"),
     }  # fmt: skip
     fresh = bool(options.get("fresh"))
     return Prepared(assembly, choice, targets, params, written, fresh, actor.name, knowledge)

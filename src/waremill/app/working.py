@@ -110,6 +110,11 @@ class Desk:
         )  # fmt: skip
 
 
+def priority_of(run: Run) -> str:
+    """Give what a run was ordered with; somebody waits for a trial."""
+    return run.plan.get("priority") or ("high" if run.kind == "trial" else "normal")
+
+
 @asynccontextmanager
 async def open_desk(
     settings: Settings, database: Database, hold: Hold, assembly: Assembly
@@ -119,7 +124,8 @@ async def open_desk(
     quota = await database.read(find_quota, run.team_id)
     budget: Budget | None = None
     try:
-        async with Endpoints(settings, database, assembly.models, quota) as endpoints:
+        models = Endpoints(settings, database, assembly.models, quota, priority_of(run))
+        async with models as endpoints:
             journal = Journal(database, hold)
             budget = await open_budget(settings, database, run, assembly.models)
             most = [endpoints[name].limiter.most for name in assembly.models]

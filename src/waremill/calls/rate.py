@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 DrawRate = Callable[[float, float], Awaitable[float]]
-"""Draws seconds of the request and of the token limit; gives the seconds to wait before use."""
+"""Draws seconds of the request and of the token limit; gives the seconds to wait before use.
+
+Below zero nothing was drawn, and after so many seconds it may be tried again."""
 SLICE = 1.0
 """Seconds of a limit drawn at once."""
 
@@ -30,9 +32,11 @@ class Rate:
             requests = self._missing(self._rpm, 1.0 - self._requests)
             wanted = self._missing(self._tpm, tokens - self._tokens)
             if requests or wanted:
-                wait = await self._draw(
-                    requests * 60 / (self._rpm or 1), wanted * 60 / (self._tpm or 1)
-                )
+                slices = (requests * 60 / (self._rpm or 1), wanted * 60 / (self._tpm or 1))
+                wait = await self._draw(*slices)
+                while wait < 0:
+                    await asyncio.sleep(-wait)
+                    wait = await self._draw(*slices)
                 self._requests += requests
                 self._tokens += wanted
                 if wait > 0:

@@ -212,6 +212,13 @@ def show_trial(result: TrialResult) -> None:
 @click.option(
     "--budget", metavar="AMOUNT", type=float, help="Most money, in the workspace's currency."
 )
+@click.option(
+    "--priority",
+    type=click.Choice(["high", "normal", "low"]),
+    default="normal",
+    show_default=True,
+    help="Which of several runs draws on a model's limits first.",
+)
 @click.option("--fresh", is_flag=True, help="Ask anew, even what was answered before.")
 @click.option(
     "--engine",

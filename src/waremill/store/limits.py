@@ -3,6 +3,10 @@
 Each model has one row with two clocks: the time at which the next request, and the next token, is
 due. A draw moves a clock forward by what it takes and says from when it may be used (the generic
 cell rate algorithm, ITU-T I.371). What a dead process drew and did not use is lost, never doubled.
+
+Runs and single calls draw differently. A part of every limit is reserved for single calls, which
+somebody waits for; runs use it too while nobody made one for a minute. Among runs the more urgent
+one goes first: while it waits for its turn, the others draw nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +20,14 @@ from sqlalchemy.exc import IntegrityError
 from waremill.store.runs import Run, clock, draw
 from waremill.store.tables import rates, runs, spend
 from waremill.store.tables_people import teams
+
+PRIORITIES = ("high", "normal", "low")
+RESERVED = 0.1
+"""The part of every rate that is kept for single calls."""
+RESERVED_SECONDS = 60.0
+"""How long after a single call its part stays reserved: a vendor counts by the minute."""
+LOOK_AGAIN_SECONDS = 0.5
+"""After how long a run looks again whether a more urgent one still waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +82,94 @@ def draw_money(conn: Connection, run: Run, amount: int) -> str | None:
 
 
 def draw_shared_rate(
-    conn: Connection, model: str, quota: Quota, slices: tuple[float, float], burst: float
+    conn: Connection,
+    model: str,
+    quota: Quota,
+    slices: tuple[float, float],
+    burst: float,
+    priority: str | None = None,
 ) -> float:
     """Draw a slice (requests, tokens) for a team: from the model's limits and from its own part.
 
-    Gives how many seconds to wait, as `draw_rate` does.
+    `priority` is a run's; None draws for a single call. Gives how many seconds to wait before the
+    slice may be used, as `draw_rate` does; below zero nothing was drawn, since a more urgent run
+    waits, and after so many seconds it may be tried again.
     """
-    wait = draw_rate(conn, model, *slices, burst)
+    if priority is None:
+        wait = _draw_single(conn, model, slices, burst)
+    elif _is_waited_for(conn, model, priority):
+        return -LOOK_AGAIN_SECONDS
+    else:
+        wait = draw_rate(conn, model, *_beside_single(conn, model, slices), burst)
+        if wait > 0:
+            _note_waiting(conn, model, priority, wait)
     if quota.share >= 1:
         return wait
-    requests, tokens = (seconds / quota.share for seconds in slices)
-    own = draw_rate(conn, f"{model} of team {quota.team_id}", requests, tokens, burst)
-    return max(wait, own)
+    own = _parts(slices, quota.share)
+    return max(wait, draw_rate(conn, f"{model} of team {quota.team_id}", *own, burst))
+
+
+def _parts(slices: tuple[float, float], share: float) -> tuple[float, float]:
+    """Give how long slices are of a part of the limits."""
+    return slices[0] / share, slices[1] / share
+
+
+def _draw_single(conn: Connection, model: str, slices: tuple[float, float], burst: float) -> float:
+    """Draw for a single call: from what is reserved, and beside the runs where that is used up."""
+    reserved = f"{model} reserved"
+    wait = draw_rate(conn, reserved, *_parts(slices, RESERVED), burst)
+    if wait <= 0:
+        return wait
+    # What was just drawn of the reserve is given back: the slice comes from the runs' clock.
+    move_rate(conn, reserved, *(-one for one in _parts(slices, RESERVED)))
+    return draw_rate(conn, model, *_beside_single(conn, model, slices), burst)
+
+
+def _beside_single(
+    conn: Connection, model: str, slices: tuple[float, float]
+) -> tuple[float, float]:
+    """Give a run's slices: of what is not reserved, while there are single calls."""
+    query = select(rates.c.requests_at).where(rates.c.model == f"{model} reserved")
+    last = conn.execute(query).scalar_one_or_none()
+    if last is None or last < clock(conn) - RESERVED_SECONDS:
+        return slices
+    return _parts(slices, 1 - RESERVED)
+
+
+def _is_waited_for(conn: Connection, model: str, priority: str) -> bool:
+    """Say whether a run more urgent than `priority` waits for this model."""
+    above = PRIORITIES[: PRIORITIES.index(priority)]
+    if not above:
+        return False
+    query = select(func.max(rates.c.requests_at)).where(
+        rates.c.model.in_([_waiting(model, one) for one in above])
+    )
+    until = conn.execute(query).scalar_one_or_none()
+    return until is not None and until > clock(conn)
+
+
+def _note_waiting(conn: Connection, model: str, priority: str, wait: float) -> None:
+    """Note that a run waits, so that less urgent ones do not draw before its next turn."""
+    if priority == PRIORITIES[-1]:
+        return
+    name, until = _waiting(model, priority), clock(conn) + wait + LOOK_AGAIN_SECONDS
+    values = {"requests_at": until, "tokens_at": until}
+    if conn.execute(update(rates).where(rates.c.model == name).values(values)).rowcount == 0:
+        draw_rate(conn, name, 0, 0, 0)
+        conn.execute(update(rates).where(rates.c.model == name).values(values))
+
+
+def _waiting(model: str, priority: str) -> str:
+    return f"{model} waited for by {priority}"
+
+
+def move_rate(conn: Connection, model: str, requests: float, tokens: float) -> None:
+    """Move a row's clocks by so many seconds, back where they are below zero."""
+    conn.execute(
+        update(rates)
+        .where(rates.c.model == model)
+        .values(requests_at=rates.c.requests_at + requests, tokens_at=rates.c.tokens_at + tokens)
+    )
 
 
 def draw_rate(conn: Connection, model: str, requests: float, tokens: float, burst: float) -> float:

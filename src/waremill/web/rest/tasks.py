@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, JsonValue
@@ -89,6 +89,12 @@ class RunGiven(TaskGiven):
 
     budget: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
         None, description="Most money, in the workspace's currency."
+    )
+    priority: Literal["high", "normal", "low"] = Field(
+        "normal", description="Which of several runs draws on a model's limits first."
+    )
+    engine: Literal["local", "ray"] = Field(
+        "local", description="Worked by one process, or on a Ray cluster."
     )
     fresh: bool = Field(False, description="Ask anew, even what was answered before.")
     start: bool = Field(True, description="False only plans it.")
@@ -235,7 +241,10 @@ async def start_run(
     A run that may cost more than a team lets one person spend is planned and waits; its `reason`
     says so.
     """
-    more: TaskOptions = {"budget": given.budget, "fresh": given.fresh}
+    more: TaskOptions = {
+        "budget": given.budget, "fresh": given.fresh, "priority": given.priority,
+        "engine": given.engine,
+    }  # fmt: skip
     options: TaskOptions = {**options_of(workspace, given), **more}
     return await _launched(
         workspace, request, response, ("run", given.pipeline, given.start, options)
