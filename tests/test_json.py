@@ -91,6 +91,12 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
         shell.run("export", "export", finished, str(folder / "copy.xlsx"), "--accepted")
         shell.run("report", "report", finished)
         shared(shell, finished)
+        shell.run("backup", "backup", str(folder.parent / "b.tar.gz"))
+        shell.run("error", "backup", str(folder.parent / "b.tar.gz"), code=2)
+        back = Shell(folder.parent / "back")
+        back.folder.mkdir()
+        back.run("restore", "restore", str(folder.parent / "b.tar.gz"))
+        shell.printed |= back.printed
         made = Shell(folder.parent / "new")
         made.run("init", "init", "--example", "perfume")
         with serving(folder) as server:

@@ -78,6 +78,8 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
 NO_MEANING = {
     "init": "it makes a folder, and a running server has one",
     "serve": "it is the server",
+    "backup": "it writes a file of everybody's on the server's machine",
+    "restore": "it makes a folder, and a running server has one",
 }
 OPTIONS: Mapping[str, Mapping[str, str]] = {
     "import": {"files": "upload"},

@@ -42,6 +42,9 @@ ROOMS = (
 NO_PAGE = {
     "app/auditing.py": "a secret in the audit log is our bug",
     "app/notifying.py": "webhooks are set over the API",
+    "app/operations/archive.py": "backups are made on the command line",
+    "app/operations/backing_up.py": "backups are made on the command line",
+    "app/operations/restoring.py": "backups are restored on the command line",
     "app/passwords.py": "without the extra there is no console",
     "app/picturing.py": "the command for single pictures",
     "app/setup.py": "a workspace is made on the command line",
@@ -61,6 +64,7 @@ NO_PAGE = {
     "steps/__init__.py": "weights are asked for when the server is set up",
     "steps/pictures/drawing.py": "how a step is set up",
     "store/assets.py": "how the place for files is set up",
+    "store/backups.py": "backups are made on the command line",
     "tools/adapters/langchain.py": "how a tool of one's own is set up",
     "tools/adapters/llamaindex.py": "how a retriever of one's own is set up",
     "tools/adapters/opening.py": "how tools and retrievers of one's own are set up",

@@ -41,6 +41,8 @@ COMMANDS: dict[str, str] = {
     "image": "images",
     "serve": "serving",
     "user": "people",
+    "backup": "operations",
+    "restore": "operations",
 }
 """Every command and the module that holds it; a module is imported when its command is used."""
 
@@ -71,6 +73,8 @@ SUMMARIES: dict[str, str] = {
     "image": "Work on a picture or a folder of pictures.",
     "serve": "Serve the REST API and the console.",
     "user": "Accounts, teams, roles and API tokens.",
+    "backup": "Write database, files and pictures to one file.",
+    "restore": "Make a workspace from a backup.",
 }
 """One line on each command, here so that `--help` imports nothing."""
 

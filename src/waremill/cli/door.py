@@ -74,7 +74,7 @@ def with_workspace(folder: str | None, as_json: bool, work: Work) -> int:
                 with _signals(workspace):
                     return await work(workspace)
 
-        return _loop(inside())
+        return run_loop(inside())
 
     return exit_code(as_json, start)
 
@@ -87,7 +87,8 @@ def workspace_at(folder: str | None) -> Workspace:
     return opened
 
 
-def _loop(work: Coroutine[Any, Any, int | None]) -> int | None:
+def run_loop(work: Coroutine[Any, Any, int | None]) -> int | None:
+    """Run a command's work in an event loop; Ctrl-C cancels it."""
     try:
         import uvloop
     except ImportError:  # Windows has none
