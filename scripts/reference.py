@@ -38,6 +38,7 @@ SCHEMAS = ROOT / "src" / "waremill" / "cli" / "schemas"
 EXAMPLE = files("waremill") / "example" / "perfume"
 OTHERS = (
     ("waremill.app.importing", "Problem"),
+    ("waremill.app.publishing", "PublicationShown"),
     ("waremill.runs.estimate", "Range"),
     ("waremill.runs.estimate", "StepEstimate"),
     ("waremill.store.products", "Catalog"),

@@ -301,7 +301,7 @@ async def test_two_at_once_are_a_conflict(workspace: Workspace) -> None:
     await publishing.publish(workspace, run, "google")
     live = {"state": "working", "owner": owner_name()}
     await workspace.database.write(lambda conn: conn.execute(publications.update().values(live)))
-    with pytest.raises(Conflict, match="is being published to just now, by local"):
+    with pytest.raises(Conflict, match="is being published to just now"):
         await publishing.publish(workspace, run, "google")
     await workspace.database.write(
         lambda conn: conn.execute(publications.update().values(owner="elsewhere:1:1"))

@@ -24,7 +24,7 @@ from tests.vendor import Vendor
 from tests.web.matrix import OTHER_TEAM, TEAM
 from tests.workspaces import PRICE, make_workspace, perfumes, write_sheet
 
-from waremill.app import Workspace, generating, knowing, launching, open_workspace
+from waremill.app import Workspace, generating, knowing, launching, open_workspace, publishing
 from waremill.app.acting import Actor
 from waremill.app.browsing import Browse
 from waremill.app.editing import Editor
@@ -70,6 +70,12 @@ SERVER = """
 allow_private_webhooks = true
 [sources.store]
 url = "sqlite:///store.db?table=goods"
+[publish.feed]
+format = "shopify-csv"
+out = "feed.csv"
+"""
+FEED = """\
+columns: {Title: {from: title, default: Eau}, SKU: sku, URL handle: {from: sku, case: lower}}
 """
 SHOTS = """\
 name: shots
@@ -110,6 +116,7 @@ class Things:
     picture: str = ""
     knowledge: str = ""
     passage: str = ""
+    publication: str = ""
     document: str = ""
     sheet: bytes = field(default=b"", repr=False)
     review: bytes = field(default=b"", repr=False)
@@ -138,7 +145,7 @@ def _things(word: str, team: str) -> Things:
 async def open_shop(folder: Path, database: Path) -> AsyncIterator[Shop]:
     """Open a workspace with a copy of a database with people, serve it, and fill in our things."""
     ours, theirs = _things("home", TEAM), _things(ABROAD, OTHER_TEAM)
-    files = {"pipelines/shots.yaml": SHOTS}
+    files = {"pipelines/shots.yaml": SHOTS, "publish/feed.yaml": FEED}
     for one in (ours, theirs):
         files[one.path] = TEMPLATE.format(name=one.template)
         files[f"pipelines/{one.pipeline}.yaml"] = PIPELINE.format(
@@ -207,6 +214,8 @@ async def fill(shop: Shop, things: Things) -> None:
     await generate(workspace, things.template, {"name": f"Eau {things.word}", "brand": "House"})
     await Marking(workspace).mark(things.trial, things.tried[0], "title", "right")
     await _review(workspace, things)
+    (published,) = await publishing.publish(workspace, things.run, "feed")
+    things.publication = str(published.publication)
     await Browse(workspace).save_selection(things.catalog, things.word, "brand = 'House 1'")
     made = await Webhooks(workspace).add(
         HOOK.format(name=things.word), team=next(iter(workspace.actor.teams))

@@ -235,6 +235,7 @@ class Table:
     def _runs(self) -> list[Declared]:
         run, planned = self._run, {"run": self._ours.planned}
         of_run = "/v1/runs/{run}"
+        publication = {"publication": self._ours.publication}
         return [
             Declared("GET", "/v1/runs", "signed-in"),
             Declared("GET", of_run, "viewer", run),
@@ -245,6 +246,13 @@ class Table:
             Declared("GET", f"{of_run}/report", "viewer", run),
             Declared("GET", f"{of_run}/faq", "viewer", run, fine=(422,)),
             Declared("GET", f"{of_run}/faq/unanswered", "viewer", run, fine=(422,)),
+            Declared("POST", f"{of_run}/publications", "operator", run,
+                     {"json": {"channel": "feed", "dry_run": True}}),
+            Declared("GET", "/v1/publish/channels", "viewer", of_team=False),
+            Declared("GET", "/v1/publications", "signed-in"),
+            Declared("GET", "/v1/publications/{publication}", "viewer", publication),
+            Declared("POST", "/v1/publications/{publication}/rollback", "operator", publication,
+                     fine=(409,)),
             Declared("POST", f"{of_run}/start", "operator", run),
             Declared("POST", f"{of_run}/resume", "operator", run),
             Declared("POST", f"{of_run}/retry", "operator", {"run": self._ours.again}),

@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from sqlalchemy import Connection
 
@@ -64,6 +64,9 @@ from waremill.store.products import Catalog
 from waremill.store.runs import Run
 from waremill.tools.tool import Tool
 from waremill.weights import HUGGING_FACE, default_folder
+
+if TYPE_CHECKING:
+    from waremill.app.publishing import PublicationShown
 
 
 class Workspace:
@@ -381,6 +384,30 @@ class Workspace:
             export_run, self.settings, run, assembly, Path(path), accepted=accepted, wide=wide
         )
         return {"path": str(path), "rows": written.rows, "notes": list(written.notes)}
+
+    async def publish(
+        self,
+        name: str,
+        channel: str,
+        out: Sequence[str] = (),
+        *,
+        stage: str | None = None,
+        dry_run: bool = False,
+    ) -> list[PublicationShown]:
+        """Publish a run's accepted items to a channel of the settings; give what came of it.
+
+        `out` are files, one a target, or a database; none takes the settings'. One publication a
+        stage is given; with `dry_run` nothing is written.
+        """
+        from waremill.app.publishing import PublishOptions, publish
+
+        return await publish(self, name, channel, PublishOptions(tuple(out), stage, dry_run))
+
+    async def roll_back(self, publication: str, out: Sequence[str] = ()) -> PublicationShown:
+        """Publish again what a publication replaced; give the new one."""
+        from waremill.app.publishing import roll_back
+
+        return await roll_back(self, publication, out)
 
     async def _write_output(self, run: Run) -> tuple[str, ...]:
         """Write the file a run names, if it does; give what could not be kept as it is."""

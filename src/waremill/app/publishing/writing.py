@@ -37,9 +37,7 @@ async def settle_unfinished(workspace: Workspace, channel: str) -> None:
     if found is None:
         return
     if not await workspace.database.read(_is_dead, found):
-        raise Conflict(
-            f"the channel “{channel}” is being published to just now, by {found.by} ({found.name})"
-        )
+        raise Conflict(f"the channel “{channel}” is being published to just now")
     if found.state == "written":
         await count_receipts(workspace, found)
         return

@@ -131,7 +131,7 @@ def _checked(value: Any, rule: FieldRule, column: ColumnMapping | None) -> Any:
             raise ValueError(f"it takes at most {rule.many} values, not {len(entries)}")
         return [_one(entry, rule, column) for entry in entries]
     if isinstance(value, list):
-        raise ValueError("it takes one value, not a list; use item or join in the mapping")
+        raise ValueError("it takes one value, not a list: the mapping can join it or pick an entry")
     return _one(value, rule, column)
 
 

@@ -15,6 +15,7 @@ from waremill.errors import UserError
 from waremill.web.pages import run_charts, tables
 from waremill.web.pages.frame import plain, put_away
 from waremill.web.pages.run_items import RunItems
+from waremill.web.pages.run_publishing import RunPublishing
 from waremill.web.pages.shell import View, console
 
 EVERY_SECONDS = 2.0
@@ -54,7 +55,8 @@ class _RunPage:
             ui.tab("progress", label=view.t("run.tab_progress"))
             ui.tab("items", label=view.t("run.tab_items"))
             ui.tab("plan", label=view.t("run.tab_plan"))
-        first = tab if tab in ("progress", "items", "plan") else "progress"
+            ui.tab("publish", label=view.t("run.tab_publish"))
+        first = tab if tab in ("progress", "items", "plan", "publish") else "progress"
         with ui.tab_panels(tabs, value=first, animated=False).props("keep-alive"):
             with ui.tab_panel("progress"):
                 self.charts = run_charts.RunCharts(view)
@@ -62,6 +64,8 @@ class _RunPage:
                 self.items = RunItems(view, self.name, state)
             with ui.tab_panel("plan"):
                 self.plan = ui.element("div").classes("wm-columns wm-two")
+            with ui.tab_panel("publish"):
+                self.publishing = RunPublishing(view, self.name)
         tabs.on_value_change(self._tab_shown)
         self.first = first
         workspace = await view.workspace()
@@ -75,11 +79,15 @@ class _RunPage:
         self.view.beside(self.refresh())
         if self.first == "items":
             await self.items.load()
+        if self.first == "publish":
+            await self.publishing.load()
         ui.timer(EVERY_SECONDS, self.refresh, immediate=False)
 
     async def _tab_shown(self, event: Any) -> None:
         if event.value == "items":
             await self.items.load()
+        if event.value == "publish":
+            await self.publishing.load()
 
     async def refresh(self) -> None:
         """Look at the run again: at its own row always, at its sums as often as they are cheap."""

@@ -246,7 +246,7 @@ def _url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
         raise ConfigError(
-            "this is not a database URL: write sqlite:///shop.db or postgresql://user@host/shop"
+            "this is not a database URL: write sqlite:///shop.db or postgresql://me@host/shop"
         ) from error
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigError(f"{url.get_backend_name()} is not written to; SQLite and PostgreSQL are")
@@ -272,7 +272,7 @@ def _reflected(engine: Engine, name: str | None, where: Where) -> Table:
     from sqlalchemy import MetaData, Table, inspect
 
     if name is None:
-        raise ConfigError('name the table: table = "products"', where)
+        raise ConfigError('name the table: table = "goods"', where)
     schema, _, table = name.rpartition(".")
     known = inspect(engine).get_table_names(schema or None)
     if table not in known:
