@@ -211,6 +211,32 @@ def test_every_visible_sheet_of_a_workbook_is_read(tmp_path: Path) -> None:
     assert [one.headings for one in found.sections] == [("Shoes",), ("Shirts",)]
 
 
+@pytest.mark.parametrize("kind", ["xlsx", "csv"])
+def test_what_stands_around_a_sheets_table_stays_as_text(tmp_path: Path, kind: str) -> None:
+    import xlsxwriter
+
+    above = [["Care of our fabrics"], ["Valid for the autumn collection"], []]
+    table = [["sku", "fabric", "degrees", "spin"]]
+    table += [[f"S{n}", "wool" if n % 2 else "cotton", str(30 + n), "slow"] for n in range(12)]
+    below = [["Total", "", "426"], [], ["Notes:"], ["Never bleach what is dyed by hand."]]
+    path = tmp_path / f"care.{kind}"
+    rows = [*above, *table, *below]
+    if kind == "csv":
+        path.write_text("\n".join(",".join(row) for row in rows), encoding="utf-8")
+    else:
+        with xlsxwriter.Workbook(str(path)) as book:
+            sheet = book.add_worksheet()
+            for at, row in enumerate(rows):
+                sheet.write_row(at, 0, row)
+    found = load(path.read_bytes(), path.name)
+    assert kinds(found) == ["text", "table", "text"]
+    title, body, notes = (one.text for one in found.sections)
+    assert title == "Care of our fabrics\nValid for the autumn collection"
+    assert body.count("\n") == 13 and "| S11 | wool | 41 | slow |" in body
+    assert notes == "Total | 426\nNotes:\nNever bleach what is dyed by hand."
+    assert not [one for one in found.notes if "left out" in one]
+
+
 HOSTILE = {
     "cut.docx": (word_file(word_paragraph("x" * 5000))[:700], "cut off or damaged"),
     "bomb.docx": (

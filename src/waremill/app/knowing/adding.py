@@ -54,7 +54,7 @@ from waremill.store.tables import dumps
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
-RECIPE = 1
+RECIPE = 2
 """Raised when loading gives other documents of the same files: all are parsed anew then."""
 AT_ONCE = 100
 """Documents looked up, and stored, together."""

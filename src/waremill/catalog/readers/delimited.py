@@ -78,7 +78,7 @@ def open_reader(source: str, request: Request) -> Reader:
         )
     notes = ([found.note] if found.note else []) + table.notes
     problems = _Joined(table.problems, records.problems)
-    return Reader(
+    reader = Reader(
         table.names,
         batches_of(table, notes, records.conclusions),
         derived=table.derived,
@@ -86,6 +86,8 @@ def open_reader(source: str, request: Request) -> Reader:
         problems=problems,
         close=records.close,
     )
+    reader.left_out = table.left_out
+    return reader
 
 
 class _Joined(Problems):

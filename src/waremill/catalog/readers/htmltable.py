@@ -52,13 +52,15 @@ def open_reader(source: str, request: Request) -> Reader:
             "the file is an HTML page without a table of rows: save the table as CSV or xlsx", where
         )
     notes = ["the file is an HTML page; its largest table was read", *table.notes]
-    return Reader(
+    reader = Reader(
         table.names,
         batches_of(table, notes),
         derived=table.derived,
         notes=notes,
         problems=Problems(),
     )
+    reader.left_out = table.left_out
+    return reader
 
 
 class _Page(HTMLParser):

@@ -45,7 +45,8 @@ _COMMON_NAMES = frozenset(_COMMON_NAMES_WORDS.split())
 class Layout:
     """Where a table is: the names of its columns, which grid columns they are (from 0), and the
     index of the first data row in the searched grid. `header` is the index of the (last) header
-    row, None where there is none; `blank` are the positions in `indexes` without a header text.
+    row, None where there is none, and `top` of the first; `blank` are the positions in `indexes`
+    without a header text.
     """
 
     names: tuple[str, ...]
@@ -54,6 +55,7 @@ class Layout:
     header: int | None
     notes: tuple[str, ...] = ()
     blank: tuple[int, ...] = ()
+    top: int = 0
 
 
 def is_blank(cell: object) -> bool:
@@ -273,7 +275,7 @@ def _named(grid: Sequence[Sequence[Any]], rows: Sequence[int], merges: Sequence[
     if len(rows) > 1:
         notes.append(f"the header spans rows {rows[0] + 1} to {rows[-1] + 1}")
     unique = unique_names(names)
-    return Layout(unique, tuple(indexes), first, rows[-1], tuple(notes), tuple(blank))
+    return Layout(unique, tuple(indexes), first, rows[-1], tuple(notes), tuple(blank), top=rows[0])
 
 
 def _merged_text(

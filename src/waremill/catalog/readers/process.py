@@ -29,7 +29,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from waremill.catalog.contents import split_documents, write_contents
-from waremill.catalog.readers.shapes import Batch, Limits, Problems, Reader
+from waremill.catalog.readers.shapes import Batch, LeftOut, Limits, Problems, Reader
 from waremill.catalog.readers.table import ColumnBatch, Table
 from waremill.errors import SourceError, Where
 
@@ -194,30 +194,33 @@ def read_in_child(
         child.close()
         raise
     notes: list[str] = header["notes"]
-    problems = Problems()
+    problems, left_out = Problems(), list(map(tuple, header["left_out"]))
     at_gaps = None if about_gaps is None else partial(about_gaps, header["sheet"])
     columns = tuple(header["columns"])
-    return Reader(
+    reader = Reader(
         columns,
-        _batches(child, columns, notes, problems, at_gaps),
+        _batches(child, columns, (notes, problems, left_out), at_gaps),
         sheet=header["sheet"],
         derived=header["derived"],
         notes=notes,
         problems=problems,
         close=child.close,
     )
+    reader.left_out = left_out
+    return reader
 
 
 def _batches(
     child: Child,
     columns: tuple[str, ...],
-    notes: list[str],
-    problems: Problems,
+    told: tuple[list[str], Problems, LeftOut],
     at_gaps: Callable[[], list[str]] | None,
 ) -> Iterator[Batch]:
+    notes, problems, left_out = told
     while True:
         kind, content = child.frame()
         if kind == "Z":
+            left_out.extend(map(tuple, content["left_out"]))
             notes.extend(content["notes"])
             for row, reason in content["problems"]:
                 problems.add(row, reason)
@@ -314,8 +317,9 @@ def _send_table(out: BinaryIO, table: Table, sheet: str | None, notes: list[str]
         "derived": table.derived,
         "sheet": sheet,
         "notes": [*notes, *table.notes],
+        "left_out": table.left_out,
     }
-    sent = len(table.notes)
+    sent, above = len(table.notes), len(table.left_out)
     _send(out, "H", header)
     for batch in table.batches():
         _send_lines(out, "B", _batch_lines(table.names, batch))
@@ -324,6 +328,7 @@ def _send_table(out: BinaryIO, table: Table, sheet: str | None, notes: list[str]
         "problems": list(table.problems),
         "total": len(table.problems),
         "gaps": table.gaps,
+        "left_out": table.left_out[above:],
     }
     _send(out, "Z", end)
 

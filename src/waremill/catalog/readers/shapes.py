@@ -70,6 +70,10 @@ class Batch:
         return documents, versions
 
 
+LeftOut = list[tuple[int, list[str]]]
+"""Rows that are none of a table's, as (row number, the filled cells' texts)."""
+
+
 class Problems:
     """Bad rows of a source, as (row number, reason); at most `MAX_PROBLEMS` are kept."""
 
@@ -100,7 +104,8 @@ class Reader:
     it came with. `columns` (derived ones directly after their source), `sheet` and the first
     `notes` are there from the start; `notes` and `problems` grow while `batches()` is read, and so
     do a JSON source's `columns`. `derived` maps each derived column to the one it was computed
-    from. Leaving the context ends child processes and closes files and connections.
+    from. `left_out` has what stands above the header, and at the end the notes and totals below the
+    rows. Leaving the context ends child processes and closes files and connections.
     """
 
     def __init__(
@@ -119,6 +124,7 @@ class Reader:
         self.derived = dict(derived or {})
         self.notes: list[str] = [] if notes is None else notes
         self.problems = Problems() if problems is None else problems
+        self.left_out: LeftOut = []
         self._batches = batches
         self._close = close
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from waremill.catalog.readers.columns import Columns
 from waremill.catalog.readers.layout import Layout, Merge, find_layout, is_blank, is_notes_title
-from waremill.catalog.readers.shapes import BATCH_ROWS, Limits, Problems
+from waremill.catalog.readers.shapes import BATCH_ROWS, LeftOut, Limits, Problems
 
 _TOTALS_WORDS = (
     "total totals sum summe gesamt gesamtsumme totaal totale somme subtotal 合计 总计 小计 总数 "
@@ -50,13 +50,15 @@ class Options:
 class Table:
     """A table found in a grid: names first, then batches.
 
-    `gaps` says after the last batch whether any cell of the grid, left out or not, was blank.
+    `gaps` says after the last batch whether any cell of the grid, left out or not, was blank;
+    `left_out` holds by then what stands above the header and below the rows.
     """
 
     def __init__(self, layout: Layout, rows: Iterator[Row], start: int, options: Options) -> None:
         self.notes = list(layout.notes)
         self.problems = Problems()
         self.gaps = False
+        self.left_out: LeftOut = []
         self._layout = layout
         self._options = options
         self._width = max(layout.indexes, default=-1) + 1
@@ -183,11 +185,20 @@ class Table:
             if last > first:
                 place = f"rows {first}–{last} at the end look like notes and were"
             self.notes.append(f"{place} left out")
+            self.leave_out(footer)
             tail = tail[:end]
         if tail and self._options.footers and _is_total(tail[-1][1]):
             self.notes.append(f"row {tail[-1][0]} at the end is a total and was left out")
+            self.leave_out(tail[-1:])
             tail = tail[:-1]
         return tail
+
+    def leave_out(self, rows: Sequence[tuple[int, Row]]) -> None:
+        """Keep what rows say that are none of the table's."""
+        for number, row in rows:
+            if said := [_said(cell) for cell in row if not is_blank(cell)]:
+                self.left_out.append((number, said))
+        self.left_out.sort()
 
     def _emit(self, rows: list[tuple[int, Row]]) -> Iterator[ColumnBatch]:
         if any(len(row) != self._width for _, row in rows):
@@ -225,6 +236,11 @@ def _all_blank(row: Row) -> bool:
     if first is not None and (not isinstance(first, str) or first.strip()):
         return False
     return row.count("") == len(row) or all(is_blank(cell) for cell in row)
+
+
+def _said(cell: Any) -> str:
+    whole = isinstance(cell, float) and cell.is_integer()
+    return str(int(cell) if whole else cell).strip()
 
 
 def _is_total(row: Row) -> bool:
@@ -281,5 +297,6 @@ def open_table(rows: Iterator[Row], options: Options) -> Table | None:
     start = skipped + layout.first + 1
     above, head = head[: layout.first], head[layout.first :]
     table = Table(layout, chain(head, rows), start, options)
+    table.leave_out([(skipped + at + 1, row) for at, row in enumerate(above[: layout.top])])
     table.gaps = table.gaps or skipped > 0 or any("" in row for row in above)
     return table

@@ -2,6 +2,7 @@
 
 Encoding, header row, merged cells and types are found as for an import. Rows of short cells become
 a table for each sheet; rows that say much each stand for themselves, under what they are called.
+What stands above the header, and notes and totals at the end, stay as text.
 """
 
 from __future__ import annotations
@@ -95,11 +96,25 @@ def _sheets(path: str) -> tuple[str, ...]:
 def _read_sheet(path: str, sheet: str | None, notes: list[str]) -> list[Section]:
     with read_source(path, sheet=sheet) as reader:
         columns = [one for one in reader.columns if one not in reader.derived]
-        rows = [row for batch in reader.batches() for row in batch.rows]
+        batches = list(reader.batches())
         for note in reader.notes:
             said = note if sheet is None else f"{sheet}: {note}"
-            if "other sheets were not read" not in note:
+            if "other sheets were not read" not in note and not note.endswith("left out"):
                 notes.append(said)
+    rows = [row for batch in batches for row in batch.rows]
+    first = batches[0].numbers[0] if batches else 0
+    above = [cells for number, cells in reader.left_out if number < first]
+    below = [cells for number, cells in reader.left_out if number >= first]
+    return [*_text(above), *_body(columns, rows), *_text(below)]
+
+
+def _text(rows: Sequence[Sequence[str]]) -> list[Section]:
+    """Give rows that are none of the table's as text, a line for each."""
+    lines = [" | ".join(" ".join(cell.split()) for cell in cells) for cells in rows]
+    return [Section((), "\n".join(lines))] if lines else []
+
+
+def _body(columns: Sequence[str], rows: Rows) -> list[Section]:
     columns = [one for one in columns if any(row.get(one) is not None for row in rows)]
     lengths = sorted(sum(len(_cell(row.get(one))) for one in columns) for row in rows)
     if lengths and lengths[len(lengths) // 2] > _LONG_ROW:
