@@ -17,6 +17,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from waremill.store import (  # noqa: F401 - their tables belong to the metadata
+    tables_batches,
     tables_chat,
     tables_knowledge,
     tables_people,

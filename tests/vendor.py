@@ -1,6 +1,7 @@
 """A model vendor on the loopback interface: real HTTP, deterministic replies and faults.
 
-Speaks OpenAI chat completions (plain and streamed, JSON schema) and Anthropic messages. Used by the
+Speaks OpenAI chat completions (plain and streamed, JSON schema) and Anthropic messages, and both
+vendors' batches (`tests.vendor_batches`). Used by the
 tests, the end-to-end checks and the benchmark, so it is written close to the socket: one core
 answers well over 15,000 requests a second under uvloop.
 
@@ -27,6 +28,7 @@ from hashlib import blake2b
 from typing import Any, cast
 
 import orjson
+from tests.vendor_batches import BatchDesk, BatchFaults
 from tests.vendor_replies import compose
 from tests.vendor_wire import Hook, Reply, anthropic_error, http, openai_error
 from tests.vendor_wire import payload as wire_payload
@@ -89,6 +91,7 @@ class Vendor:
         reply: Hook | None = None,
         record: bool = True,
         port: int = 0,
+        batches: BatchFaults | None = None,
     ) -> None:
         self.seed, self.latency, self.slow_seconds = seed, latency, slow_seconds
         self.retry_after, self.denied_after, self.close_after = (
@@ -127,6 +130,7 @@ class Vendor:
         self.peak_in_flight = 0
         self.connections: set[_Connection] = set()
         self.accepted = 0
+        self.desk = BatchDesk(batches or BatchFaults(), self._answer_line)
         self._server: asyncio.AbstractServer | None = None
 
     @property
@@ -170,10 +174,22 @@ class Vendor:
             "in_flight": self.in_flight,
             "peak_in_flight": self.peak_in_flight,
             "connections": self.accepted,
+            "batches": len(self.desk.batches),
         }
         if full:
             result["bodies_answered"] = {f"{key:016x}": n for key, n in self.answered.items()}
         return result
+
+    def _answer_line(self, path: str, raw: bytes) -> tuple[int, Any]:
+        """Answer one line of a batch, as a call of its own would be."""
+        reply, request, digest = self.decide(path, b"", raw)
+        self.outcomes[reply.outcome] += 1
+        if reply.silent or reply.cut is not None:  # a batch has no broken replies
+            reply = openai_error(500, "The server had an error while processing your request")
+        body = wire_payload(path, request, raw, digest, reply).partition(b"\r\n\r\n")[2]
+        if reply.status == 200:
+            self.answered[digest] = self.answered.get(digest, 0) + 1
+        return reply.status, orjson.loads(body)
 
     def draw(self, digest: int) -> str:
         """Pick the fate of the next attempt at a body."""
@@ -330,6 +346,9 @@ class _Connection(asyncio.Protocol):
         path, _, query = target.partition("?")
         if vendor.record:
             vendor.requests.append(Recorded(method, target, head, raw))
+        if "batches" in path or "/files" in path:
+            self._batch(vendor.desk.serve(method, target, head, raw))
+            return
         if method == "GET":
             self._get(path, query, head)
             return
@@ -348,6 +367,15 @@ class _Connection(asyncio.Protocol):
             self.loop.call_later(delay, self._answer, reply, payload, digest)
         else:
             self._answer(reply, payload, digest)
+
+    def _batch(self, made: Reply | bytes | None) -> None:
+        if isinstance(made, Reply):
+            if made.close:  # a reply that is lost, or breaks off
+                self.transport.write(made.body or b"")
+                self.transport.close()
+                return
+            made = http(made.status, orjson.dumps(made.body), {})
+        self._write(made or http(404, b'{"error":{"message":"no such path"}}', {}))
 
     def _get(self, path: str, query: str, head: bytes) -> None:
         vendor = self.vendor
@@ -430,12 +458,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--close-after", type=int, default=None, metavar="REPLIES")
     parser.add_argument("--key", action="append", dest="keys")
     parser.add_argument("--model", action="append", dest="models")
+    parser.add_argument("--batches", default="{}", metavar="JSON", help="see BatchFaults")
     return parser.parse_args()
 
 
 async def _serve(options: dict[str, Any]) -> None:
     for name in ("keys", "models"):
         options[name] = tuple(options[name]) if options[name] else None
+    options["batches"] = BatchFaults(**orjson.loads(options["batches"]))
     async with Vendor(record=False, **options) as vendor:
         print(orjson.dumps({"url": vendor.url, "port": vendor.port}).decode(), flush=True)
         stop = asyncio.Event()

@@ -11,7 +11,8 @@
     ├─ OutputInvalid     contract or check failed                  ask again, then review
     └─ LimitReached      budget, deadline, error rate              pause, resumable
 
-Anything else is a bug of ours. This module must not import any other room than `domain`.
+Anything else is a bug of ours, but for `Deferred`, which is no error. This module must not import
+any other room than `domain`.
 """
 
 from __future__ import annotations
@@ -179,3 +180,10 @@ class LimitReached(WaremillError):
 
     def __init__(self, message: str, *, limit: str) -> None:
         super().__init__(message, limit=limit)
+
+
+class Deferred(BaseException):
+    """A call's answer will come in a batch: the item parks, and replays when it is there.
+
+    No error, and no `Exception` either: nothing on its way up may take it for one.
+    """

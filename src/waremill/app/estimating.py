@@ -16,6 +16,7 @@ from waremill.domain import Item, Passage, Request, Target
 from waremill.errors import TemplateError
 from waremill.pipeline import BoundStep, Outlook
 from waremill.providers import reasoning_allowance
+from waremill.providers.batches import batch_price, terms_of
 from waremill.providers.tokens import approximate, token_counter
 from waremill.runs.estimate import (
     NOTHING,
@@ -64,10 +65,9 @@ async def estimate(
     scale = total / sampled if sampled else 0.0
     rendered, unusable = await _render(prepared, sample, outlook.search)
     steps: list[StepEstimate] = []
-    seconds, cost, list_cost, unpriced = NOTHING, NOTHING, NOTHING, []
     notes = _notes(prepared, len(sample), unusable, outlook)
     made, unknown = await _pictures(settings, database, prepared, total)
-    seconds = seconds + made
+    seconds = made
     if unknown:
         notes.append(f"how long {', '.join(unknown)} takes is not known before a trial")
     for step in prepared.assembly.steps:
@@ -78,8 +78,7 @@ async def estimate(
         if step.foresee is not None:
             some = _some(sample, len(prepared.targets))
             requests = await _foreseen(step, some, prepared.params, outlook)
-            share = len(sample) / max(len(some), 1)
-            stands_for = scale * share
+            stands_for = scale * len(sample) / max(len(some), 1)
         known: set[bytes] = set()
         if not prepared.fresh:
             wanted = hashes(requests, facts.identity, settings.model(step.model))
@@ -90,15 +89,13 @@ async def estimate(
         one = estimate_step(step, facts, requests, len(known), stands_for, past)
         steps.append(one)
         seconds = seconds + duration(one, facts, past, settings.limits.concurrency)
-        if one.cost is None or one.list_cost is None:
-            unpriced.append(facts.name)
-        else:
-            cost, list_cost = cost + one.cost, list_cost + one.list_cost
     return Estimate(
         products=total, items=total * len(prepared.targets), calls=sum(s.calls for s in steps),
-        cost=None if unpriced else cost, list_cost=None if unpriced else list_cost,
-        seconds=seconds, steps=tuple(steps), unpriced=tuple(dict.fromkeys(unpriced)),
+        cost=_together([one.cost for one in steps]),
+        list_cost=_together([one.list_cost for one in steps]), seconds=seconds, steps=tuple(steps),
+        unpriced=tuple(dict.fromkeys(one.model for one in steps if one.cost is None)),
         sample=len(sample), notes=tuple(notes),
+        batch_cost=_in_batches(steps),
     )  # fmt: skip
 
 
@@ -110,6 +107,19 @@ def _notes(prepared: Prepared, sampled: int, unusable: int, outlook: Outlook) ->
     if outlook.search is None and searches:
         found.append("passages of the shop's knowledge are not counted: a search would cost money")
     return found
+
+
+def _in_batches(steps: Sequence[StepEstimate]) -> Range | None:
+    """Give what steps cost in batches; None where a price is unknown, or no model has any."""
+    if not any(one.batched for one in steps):
+        return None
+    return _together([one.batch_cost for one in steps])
+
+
+def _together(costs: Sequence[Range | None]) -> Range | None:
+    """Add costs up; None where one is unknown."""
+    known = [one for one in costs if one is not None]
+    return sum(known, NOTHING) if len(known) == len(costs) else None
 
 
 def _some(sample: Sequence[Item], targets: int) -> list[Item]:
@@ -198,10 +208,12 @@ async def facts_of(
         else:
             by = "an approximation by script"
             counter = approximate
+    price = price_of(settings, model)
     return ModelFacts(
-        step.model, provider.identity, price_of(settings, model), counter, by,
+        step.model, provider.identity, price, counter, by,
         concurrency_of(settings, model, provider), model.rpm, model.tpm,
         reasoning_allowance(model),
+        batch_price(model, price) if price is not None and terms_of(model) is not None else None,
     )  # fmt: skip
 
 

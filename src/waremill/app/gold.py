@@ -12,6 +12,7 @@ from typing import Any
 
 from waremill.app.assembly import Assembly
 from waremill.catalog.reading import read_source
+from waremill.domain import UNMADE_STATES
 from waremill.errors import ConfigError, Where
 from waremill.rules.document import suggestion
 from waremill.runs.accuracy import Accuracy, Marked, Same, accuracy, exact, judge, normalised
@@ -197,7 +198,7 @@ def compare(
     same = {**same, **{name: own for name in names if (own := gold.same(name)) is not None}}
     for item in items:
         right = gold.of(item)
-        if right is None or item.state in ("pending", "failed"):
+        if right is None or item.state in UNMADE_STATES:
             continue
         for name, value in right.items():
             made = item.fields.get(name)

@@ -23,7 +23,7 @@ from waremill.store.run_items import ItemStream
 from waremill.store.runs import Run
 from waremill.store.tables import items
 
-STATES = ("pending", "ready", "review", "accepted", "edited", "rejected", "failed")
+STATES = ("pending", "waiting", "ready", "review", "accepted", "edited", "rejected", "failed")
 
 
 class ItemFilters(TypedDict, total=False):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from sqlalchemy import ColumnElement
 
 from waremill.app.acting import Role
 from waremill.app.assembly import Assembly, all_models, identities, require_keys, require_prices
+from waremill.app.batching.allowing import require_batches
 from waremill.app.clustering import require_cluster
 from waremill.app.filtering import compile_order, compile_selection
 from waremill.app.finding import find_catalog
@@ -46,7 +47,8 @@ class TaskOptions(TypedDict, total=False):
     the workspace's currency; `engine` is `local` or `ray`, `priority` `high`, `normal` or `low`.
     `size`, `seed`, `gold`, `against` and `stratify` are a trial's. `only` takes products that are
     `new` or `changed` since they were worked by the schedule whose row id `schedule` is, or have a
-    field that is `empty`.
+    field that is `empty`; `mode` “batch” sends
+    the calls through the vendors' batch endpoints.
     """
 
     where: str | None
@@ -73,6 +75,7 @@ class TaskOptions(TypedDict, total=False):
     stratify: str | None
     only: Sequence[str]
     schedule: int | None
+    mode: Literal["live", "batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,7 @@ async def prepare(
     targets = targets_of(assembly, options)
     knowledge = await knowledge_of(workspace, assembly)
     _check_limit(options)
-    if kind is not None:
-        require_keys(settings, all_models(settings, assembly.models))
-        _budget(settings, assembly, options, kind)
-        require_cluster(settings, options.get("engine", "local"))
-        if output := options.get("output"):
-            publisher_for(Path(output))
+    _check_way(settings, assembly, options, kind)
     catalog, number = await _catalog(workspace, options, role)
     await knowledge_of(workspace.as_team(catalog.team_id), assembly)  # a run sees its team's alone
     slots = Slots(slot_names(assembly.rules.schemas), targets)
@@ -186,6 +184,24 @@ async def _catalog(
 def narrowed_by(choice: Choice, condition: ColumnElement[bool]) -> Choice:
     """Narrow a choice to the products a further condition picks."""
     return replace(choice, where=condition if choice.where is None else choice.where & condition)
+
+
+def _check_way(
+    settings: Settings, assembly: Assembly, options: TaskOptions, kind: str | None
+) -> None:
+    """Check how the models are called, and where the output goes."""
+    if options.get("mode") == "batch":
+        require_batches(settings, assembly.models)
+    if kind is None:
+        return
+    require_keys(settings, all_models(settings, assembly.models))
+    _budget(settings, assembly, options, kind)
+    engine = options.get("engine", "local")
+    require_cluster(settings, engine)
+    if engine != "local" and options.get("mode") == "batch":
+        raise ConfigError("a run in batches waits for its vendors; work it with --engine local")
+    if output := options.get("output"):
+        publisher_for(Path(output))
 
 
 def choose(
@@ -266,7 +282,9 @@ def order_run(
     assembly = prepared.assembly
     output = options.get("output")
     models = identities(settings, assembly.models)
-    told = {"knowledge": prepared.knowledge} if prepared.knowledge else {}
+    told: dict[str, Any] = {"knowledge": prepared.knowledge} if prepared.knowledge else {}
+    if options.get("mode") == "batch":
+        told["mode"] = "batch"
     return Order(
         kind=kind, pipeline=assembly.pipeline, files=assembly.files, templates=assembly.templates,
         choice=prepared.choice, targets=prepared.targets,

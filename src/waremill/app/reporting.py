@@ -12,9 +12,19 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from waremill import report as pages
+from waremill.app.batching.showing import BatchesShown, shown_batches
 from waremill.app.status import RunStatus, money
 from waremill.app.summing import Sums, sum_run
-from waremill.domain import AnyMessage, Finding, Item, Product, Target, Usage
+from waremill.domain import (
+    OPEN_STATES,
+    UNMADE_STATES,
+    AnyMessage,
+    Finding,
+    Item,
+    Product,
+    Target,
+    Usage,
+)
 from waremill.errors import WaremillError
 from waremill.pipeline import BoundStep
 from waremill.report import ReportData, render_report
@@ -49,13 +59,17 @@ def owner_is_gone(run: Run) -> bool:
 
 async def status_of(workspace: Workspace, run: Run) -> RunStatus:
     """Say how far a run is and what it cost."""
-    return status_from(workspace, run, await workspace.database.read(sum_run, run))
+
+    def read(conn: Connection) -> tuple[Sums, BatchesShown]:
+        return sum_run(conn, run), shown_batches(conn, run)
+
+    return status_from(workspace, run, *await workspace.database.read(read))
 
 
-def status_from(workspace: Workspace, run: Run, sums: Sums) -> RunStatus:
-    """Say how far a run is, from its sums."""
+def status_from(workspace: Workspace, run: Run, sums: Sums, batches: BatchesShown) -> RunStatus:
+    """Say how far a run is, from its sums and its batches."""
     states = sums.states
-    pending, failed = states.get("pending", 0), states.get("failed", 0)
+    pending, failed = sum(states.get(one, 0) for one in OPEN_STATES), states.get("failed", 0)
     settings = workspace.settings
     state, reason = run.state, run.reason
     if state == "running" and owner_is_gone(run):
@@ -70,6 +84,8 @@ def status_from(workspace: Workspace, run: Run, sums: Sums) -> RunStatus:
         input_tokens=sums.usage.input, cached_tokens=sums.usage.cached,
         output_tokens=sums.usage.output, owner=run.owner, progress=run.progress,
         linked=sums.linked, asked=_asked(run), knowledge=run.plan.get("knowledge", {}),
+        mode=run.plan.get("mode", "live"), waiting=states.get("waiting", 0),
+        batches=batches.opened, batches_settled=batches.settled,
     )  # fmt: skip
 
 
@@ -89,7 +105,7 @@ def report_data(
     settings, plan, summary = workspace.settings, run.plan, run.summary or {}
     sums = sum_run(conn, run)
     checks, failures, findings = _quality(conn, run)
-    worked = sum(n for state, n in sums.states.items() if state != "pending") - sums.linked
+    worked = sum(n for state, n in sums.states.items() if state not in OPEN_STATES) - sums.linked
     seconds = run.worked_seconds or None
     return ReportData(
         kind="trial" if run.kind == "trial" else "run", run=run.name, pipeline=run.pipeline,
@@ -110,7 +126,7 @@ def report_data(
         failures=failures, findings=findings, forecast=forecast_lines(run, sums),
         comparison=_comparison(summary.get("comparison")),
         samples=tuple(_samples(conn, run, steps)),
-        notes=(*_notes(sums), *_first_tokens(sums), *_of_knowledge(run),
+        notes=(*_notes(sums), *_of_batches(conn, run), *_first_tokens(sums), *_of_knowledge(run),
                *summary.get("notes", ())),
     )  # fmt: skip
 
@@ -122,6 +138,19 @@ def _notes(sums: Sums) -> tuple[str, ...]:
         f"{sums.uncertain} attempts timed out or broke off and may have been charged; the sums "
         "leave them out, the budget counts them at their most",
     )
+
+
+def _of_batches(conn: Connection, run: Run) -> tuple[str, ...]:
+    """Say how many batches a run went through, and how far those are that it waits for."""
+    if run.plan.get("mode") != "batch":
+        return ()
+    found = shown_batches(conn, run)
+    words = f"sent through the vendors' batches: {found.settled} done"
+    if found.opened:
+        done = sum(one.done for one in found.opened)
+        count = sum(one.requests for one in found.opened)
+        words += f", {len(found.opened)} at a vendor with {done} of {count} requests done"
+    return (words,)
 
 
 def _first_tokens(sums: Sums) -> tuple[str, ...]:
@@ -179,7 +208,7 @@ def _accuracy(line: Mapping[str, Any]) -> pages.FieldAccuracy:
 
 
 def _cost_per_product(sums: Sums) -> pages.Interval | None:
-    finished = sum(n for state, n in sums.states.items() if state not in ("pending", "failed"))
+    finished = sum(n for state, n in sums.states.items() if state not in UNMADE_STATES)
     if sums.list_cost is None or not finished:
         return None
     share = finished / max(sum(sums.states.values()), 1)
@@ -219,7 +248,7 @@ def target_lines(sums: Sums) -> tuple[pages.TargetLine, ...]:
         one["list"] += line["list_cost"] or 0
     lines = []
     for target, one in found.items():
-        done = sum(n for s, n in one["status"].items() if s not in ("pending", "failed"))
+        done = sum(n for s, n in one["status"].items() if s not in UNMADE_STATES)
         passed = (done - one["status"].get("review", 0)) / done if done else None
         lines.append(
             pages.TargetLine(target or "—", one["status"], one["paid"], one["list"], passed)
@@ -274,7 +303,7 @@ def _quality(
                 if len(group[1]) < EXAMPLES:
                     message = str(item.error.get("message"))
                     group[1].append(pages.Failure(item.key, message, item.target or None))
-            elif item.state != "pending":
+            elif item.state not in OPEN_STATES:
                 finished += 1
             for rule in {(f["rule"], f["severity"]) for f in item.findings}:
                 rules.setdefault(rule, [0, 0, []])[1] += 1

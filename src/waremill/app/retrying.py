@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from waremill.app import auditing
 from waremill.app.acting import Actor
+from waremill.store import batches as store_batches
 from waremill.store import items as store_items
 from waremill.store.database import Database
 from waremill.store.runs import Run
@@ -20,6 +21,7 @@ def begin_retry(conn: Connection, actor: Actor, run: Run) -> Run:
     Raises Conflict for a run that cannot be worked again.
     """
     found, count = store_items.revive_run(conn, run)
+    store_batches.forget(conn, run.id, failed_only=True)  # else they would fail as before
     auditing.record(conn, actor, "run.retry", f"run {run.name}", run.team_id, items=count)
     return found
 

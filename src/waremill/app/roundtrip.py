@@ -30,6 +30,7 @@ from waremill.catalog.publishers.review_sheet import (
     write_review_sheet,
 )
 from waremill.catalog.readers.review_sheet import MARK, read_review_sheet
+from waremill.domain import UNMADE_STATES
 from waremill.errors import ConfigError, SourceError, Where
 from waremill.review.merging import VERDICTS, Cell, RowDecision, canonical, decide_row
 from waremill.review.verdicts import REASONS, WAITING, Verdict, state_after, why
@@ -385,7 +386,7 @@ def _decide(
 ) -> Decision | None:
     """Decide what a row does to its item, and tell what is not done; None for nothing."""
     run, frozen = about
-    if view.state in ("pending", "failed"):
+    if view.state in UNMADE_STATES:
         if row.verdict is not None:
             tally.problem(row.number, view.key, "", f"the item is {view.state} now")
         return None

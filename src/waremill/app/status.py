@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from waremill.app.batching.showing import BatchShown
 
 NANO = 1_000_000_000
 
@@ -13,7 +16,9 @@ NANO = 1_000_000_000
 class RunStatus:
     """A run as users see it. Money is in `currency`; None means that a price is unknown.
 
-    `states` counts items by state; `done` are all that are neither pending nor failed. `notes` say
+    `states` counts items by state; `done` are all that are neither pending, waiting nor failed.
+    `mode` is “live” or “batch”; `batches` are those at a vendor that items wait for,
+    `batches_settled` counts the others. `notes` say
     what of the output could not be kept as it is, where it was written just now. `linked` are items
     that took over what an equal one of an earlier run has; `asked` those a model was asked anew
     for: every other found all its answers there. `knowledge` has the version of each base that is
@@ -46,6 +51,10 @@ class RunStatus:
     linked: int = 0
     asked: int = 0
     knowledge: Mapping[str, str] = field(default_factory=dict)
+    mode: str = "live"
+    waiting: int = 0
+    batches: tuple[BatchShown, ...] = ()
+    batches_settled: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Give the status in the shape `--json` prints."""
@@ -58,6 +67,9 @@ class RunStatus:
             "calls": self.calls, "input_tokens": self.input_tokens,
             "cached_tokens": self.cached_tokens, "output_tokens": self.output_tokens,
             "linked": self.linked, "asked": self.asked, "knowledge": dict(self.knowledge),
+            "mode": self.mode, "waiting": self.waiting,
+            "batches": [one.as_json() for one in self.batches],
+            "batches_settled": self.batches_settled,
         }  # fmt: skip
 
 

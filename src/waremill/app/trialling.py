@@ -40,6 +40,7 @@ from waremill.app.status import RunStatus, money
 from waremill.app.trial_results import Line, TrialResult, sentences
 from waremill.app.working import OnStart, thaw
 from waremill.catalog.selection import compile_order_by
+from waremill.domain import UNMADE_STATES
 from waremill.errors import ConfigError, NotFound, UserError
 from waremill.runs.accuracy import Same, normalised
 from waremill.runs.intervals import (
@@ -171,7 +172,7 @@ class _Gathered:
         """The finished items by product."""
         found: dict[str, list[FinishedItem]] = {}
         for item in self.items:
-            if item.state not in ("pending", "failed"):
+            if item.state not in UNMADE_STATES:
                 found.setdefault(item.key, []).append(item)
         return found
 
@@ -358,11 +359,11 @@ def _ends(interval: Any) -> tuple[float | None, float | None]:
 
 def _comparison(first: _Gathered, second: _Gathered) -> dict[str, Any]:
     """Compare two versions over the items both have finished."""
-    theirs = {(i.key, i.target): i for i in second.items if i.state not in ("pending", "failed")}
+    theirs = {(i.key, i.target): i for i in second.items if i.state not in UNMADE_STATES}
     pairs = [
         (one, theirs[one.key, one.target])
         for one in first.items
-        if one.state not in ("pending", "failed") and (one.key, one.target) in theirs
+        if one.state not in UNMADE_STATES and (one.key, one.target) in theirs
     ]
     lines = [_paired("checks passed", "rate", [
         (float(not _bad(a)), float(not _bad(b))) for a, b in pairs], "higher")]  # fmt: skip

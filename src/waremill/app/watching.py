@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from waremill import report
+from waremill.app.batching.showing import shown_batches
 from waremill.app.reporting import (
     ADVICE,
     cause_of,
@@ -21,6 +22,7 @@ from waremill.app.reporting import (
 )
 from waremill.app.status import RunStatus, money
 from waremill.app.summing import products_of, sums_of
+from waremill.domain import OPEN_STATES
 from waremill.store import reporting
 from waremill.store import watching as store
 from waremill.store.runs import Run
@@ -80,8 +82,10 @@ async def watch(workspace: Workspace, name: str) -> Watched:
     failed = await read(store.failed_items, run.id)
     pace = await read(store.pace, run.id, PARTS)
     sums = sums_of(targets, models, products_of(run))
+    batches = await read(shown_batches, run)
     return Watched(
-        status_from(workspace, run, sums), run, target_lines(sums), model_lines(workspace, sums),
+        status_from(workspace, run, sums, batches), run, target_lines(sums),
+        model_lines(workspace, sums),
         latency_of(latencies), _causes(failed, sums.states), tuple(Part(*one) for one in pace),
         forecast_lines(run, sums),
     )  # fmt: skip
@@ -143,7 +147,7 @@ def glance(workspace: Workspace, run: Run) -> Glance:
     rate = progress.get("items_per_second") if state == "running" else None
     if states:
         failed = states.get("failed", 0)
-        pending = max(states.get("pending", 0), 0)
+        pending = max(sum(states.get(one, 0) for one in OPEN_STATES), 0)
         done = run.total - pending - failed
         left = pending / rate if rate else None
     elif run.state == "done":

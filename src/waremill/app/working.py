@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,11 +18,13 @@ from sqlalchemy import ColumnElement, Connection
 
 from waremill.app import notifying
 from waremill.app.assembly import Assembly, Endpoints, assemble, identities, require_prices
+from waremill.app.batching.opening import is_batched, open_batching, wind_up
 from waremill.app.deciding import accept_by_rule
 from waremill.app.keeping import open_files, storage_at
 from waremill.app.slotting import item_conditions
 from waremill.app.status import money
-from waremill.calls import Caller
+from waremill.calls import Caller, Endpoint
+from waremill.calls.batching import Stock
 from waremill.calls.budget import Budget
 from waremill.catalog.selection import compile_where
 from waremill.errors import ConfigError, Conflict
@@ -92,7 +94,10 @@ def waits_because(settings: Settings, cost: int | None, above: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """All that working a run takes in one process; it makes workers of it, or of spans of it."""
+    """All that working a run takes in one process; it makes workers of it, or of spans of it.
+
+    `stock` is what batches are made with, where the run goes through them.
+    """
 
     database: Database
     hold: Hold
@@ -101,6 +106,8 @@ class Desk:
     caller: Caller
     files: RunFiles
     limits: WorkLimits
+    endpoints: Mapping[str, Endpoint]
+    stock: Stock
 
     def worker(self, span: tuple[int, int] | None = None) -> Worker:
         """Make a worker of the whole run, or of the items after one id and up to another."""
@@ -136,7 +143,10 @@ async def open_desk(
             assets = storage_at(settings.pictures.storage)
             caller = Caller(endpoints, journal, budget, assets=assets)
             files = open_files(settings, database, journal)
-            yield Desk(database, hold, assembly, journal, caller, files, limits)
+            stock = Stock(database, run, journal, budget, assets)
+            yield Desk(
+                database, hold, assembly, journal, caller, files, limits, endpoints, stock
+            )  # fmt: skip
     finally:
         if budget is not None and (unspent := budget.unspent()):
             await database.write(give_back, run, unspent)
@@ -152,9 +162,26 @@ async def work_here(
     """Work a claimed run in this process."""
     async with open_desk(settings, database, Hold(run), assembly) as desk:
         worker = desk.worker()
+        if is_batched(run):
+            return await _work_in_batches(settings, desk, worker, on_start)
         on_start(worker)
         ended = await worker.work()
         await database.write(store_runs.beat, run, worker.progress())
+        return ended
+
+
+async def _work_in_batches(
+    settings: Settings, desk: Desk, worker: Worker, on_start: Callable[[Worker], None]
+) -> Ended:
+    """Work a claimed run through its vendors' batches, and do what an ended one owes them."""
+    names = desk.assembly.models
+    async with open_batching(settings, desk.stock, desk.caller, desk.endpoints, names) as batching:
+        worker.batch(batching)
+        on_start(worker)
+        if worker.run.command == "cancel":
+            worker.stop(Ended("cancelled", "cancelled by a user"))
+        ended = await wind_up(batching, await worker.work())
+        await desk.database.write(store_runs.beat, worker.run, worker.progress())
         return ended
 
 
@@ -169,8 +196,10 @@ async def work_run(
     `engine` works the claimed run. Raises Conflict when somebody alive owns it or took it over
     meanwhile, and when it waits for a second person.
     """
+    run = await database.read(store_runs.get_run, run.id)
     if run.state in ("done", "cancelled"):
         raise Conflict(f"run {run.name} is {run.state}; there is nothing left to work")
+    cancelling = run.command == "cancel"  # left where nobody worked it: its batches must be stopped
     run = await database.write(
         store_runs.claim, run.id, owner_name(), owner_is_dead, owner_is_alive,
         partial(waits_because, settings),
@@ -181,7 +210,7 @@ async def work_run(
     database.patience = PATIENCE_SECONDS
     try:
         assembly = await thaw(settings, database, run)
-        ended = await engine(run, assembly)
+        ended = await engine(replace(run, command="cancel") if cancelling else run, assembly)
         if ended.state == "done":
             await _accept(database, run, assembly)
     except Conflict:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from waremill.app import auditing, embedding, finding, importing, trialling
 from waremill.app.acting import LOCAL, Actor, Role
 from waremill.app.assembly import Assembly, assemble
+from waremill.app.batching.stopping import stop_batches
 from waremill.app.clustering import work_on_cluster
 from waremill.app.deciding import accept_by_rule
 from waremill.app.equipping import equip, scope_of, using
@@ -359,6 +360,8 @@ class Workspace:
         if run.state == "planning" and command == "pause":
             raise Conflict(f"run {run.name} is still being planned; cancel it, or pause it later")
         alive = not owner_is_dead(run.owner)
+        if command == "cancel" and not alive and await stop_batches(self, run):
+            return await self.status(run.name)
 
         def tell(conn: Connection) -> None:
             reached = alive and store_runs.leave_command(conn, run, command)

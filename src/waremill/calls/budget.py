@@ -61,6 +61,28 @@ class Budget:
         self.available += reserved - cost
         self._settled.set()
 
+    async def offer(self, amount: int) -> bool:
+        """Set an amount aside for long, if the run can afford it now; see `release`.
+
+        Nobody who reserves waits for it: a batch may take a day.
+        """
+        async with self._drawing:
+            missing = amount - self.available
+            if missing > 0:
+                for size in dict.fromkeys((max(missing, self._slice), missing)):
+                    if await self._draw(size):
+                        self.available += size
+                        break
+            if amount > self.available:
+                return False
+            self.available -= amount
+            return True
+
+    def release(self, offered: int, cost: int) -> None:
+        """Give back what is left of an offer, also of one that another process made."""
+        self.available += offered - cost
+        self._settled.set()
+
     def unspent(self) -> int:
         """Give what may be returned to the run when the process stops working it."""
         return self.available

@@ -75,12 +75,20 @@ class Sender:
     target: str = ""
 
 
+Defer = Callable[[Endpoint, Chat | ImageRequest, bytes, bytes, Sender], None]
+"""Is asked before a call is made: it raises Deferred, having written the call (request, canonical
+body, hash) down for a batch, or returns where it must be made now."""
+
+
 class Caller:
     """Calls models for one run in one process.
 
     `assets` is where pictures lie; without it, requests with or for pictures are refused. `spent`
-    counts what this process paid and used, for progress.
+    counts what this process paid and used, for progress. `defer` is set where answers come in
+    batches; of a chain of fallbacks only the first model's do.
     """
+
+    defer: Defer | None = None
 
     def __init__(
         self,
@@ -172,6 +180,8 @@ class Caller:
             if row is not None:
                 answer = _answer(row, replayed=True)
             else:
+                if self.defer is not None:
+                    self.defer(endpoint, request, body, digest, sender)
                 answer = await self._ask(endpoint, request, body, digest, sender, emit)
         except BaseException as error:
             waiting = self._flying.pop(digest)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from waremill.app import AtWork
+from waremill.domain import OPEN_STATES
 
 EVERY = 0.25
 LINE_EVERY = 10.0
@@ -49,7 +50,7 @@ class Bar:
         if self._worker is None or self._bar is None:
             return
         state = self._worker.progress()
-        pending = state["states"].get("pending", 0)
+        pending = sum(state["states"].get(one, 0) for one in OPEN_STATES)
         self._bar.n = self._worker.run.total - pending if state["states"] else 0
         self._bar.set_postfix_str(self._figures(state), refresh=False)
         self._bar.refresh()
@@ -62,6 +63,11 @@ class Bar:
             money += f", {state['made']:,} made"
         if state["unpriced_calls"]:
             money += " + unpriced"
+        if state.get("batches"):
+            done, count = (
+                sum(one[name] for one in state["batches"]) for name in ("done", "requests")
+            )
+            money += f", {len(state['batches'])} batches: {done:,} of {count:,} requests done"
         failed = state["states"].get("failed", 0)
         return f"{tokens:,} tokens, {money}" + (f", {failed} failed" if failed else "")
 
@@ -70,7 +76,7 @@ class Bar:
             await asyncio.sleep(LINE_EVERY)
             state = worker.progress()
             total = worker.run.total
-            done = total - state["states"].get("pending", 0)
+            done = total - sum(state["states"].get(one, 0) for one in OPEN_STATES)
             rate = state["items_per_second"]
             left = f"{(total - done) / rate:.0f} s left" if rate else "no item done yet"
             click.echo(

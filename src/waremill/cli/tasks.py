@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 
 from waremill.app import Estimate, RunStatus, TrialResult, Workspace, watching
+from waremill.app.batching.showing import BatchShown
 from waremill.app.options import TaskOptions
 from waremill.app.status import money
 from waremill.cli.bar import Bar
@@ -51,6 +53,9 @@ def task_options(function: F, *, files: bool = True) -> F:
             click.option("--model", metavar="M", help="The model instead of the default one."),
             click.option("--limit", metavar="N", type=int, help="At most N products."),
             click.option("--order-by", metavar="SQL", help="The products' order."),
+            click.option("--mode", type=click.Choice(["live", "batch"]), default="live",
+                         show_default=True,
+                         help="batch: through the vendor's batches, for half the price."),
         )
     ):  # fmt: skip
         function = option(function)
@@ -92,6 +97,7 @@ def estimate_command(folder: str | None, as_json: bool, pipeline: str, **given: 
 def estimate_json(estimate: Estimate, workspace: Workspace) -> dict[str, Any]:
     """Give an estimate in the shape `--json` prints."""
     per_usd, cost = workspace.settings.per_usd, estimate.cost
+    batch = estimate.batch_cost
     return {
         "products": estimate.products, "items": estimate.items, "calls": round(estimate.calls),
         "cost": None if cost is None else money(cost.expected, per_usd),
@@ -99,6 +105,10 @@ def estimate_json(estimate: Estimate, workspace: Workspace) -> dict[str, Any]:
         if cost is None
         else [money(cost.low, per_usd), money(cost.high, per_usd)],
         "cost_per_product": money(estimate.cost_per_product, per_usd),
+        "batch_cost": None if batch is None else money(batch.expected, per_usd),
+        "batch_cost_range": None
+        if batch is None
+        else [money(batch.low, per_usd), money(batch.high, per_usd)],
         "currency": workspace.settings.currency,
         "seconds": round(estimate.seconds.expected, 1),
         "seconds_range": [round(estimate.seconds.low, 1), round(estimate.seconds.high, 1)],
@@ -132,6 +142,12 @@ def show_estimate(estimate: Estimate, workspace: Workspace) -> None:
             f"cost: {document['cost']:.4g} {currency} ({low:.4g}–{high:.4g}), "
             f"{document['cost_per_product']:.4g} {currency} a product"
         )
+        if document["batch_cost"] is not None:
+            low, high = document["batch_cost_range"]
+            click.echo(
+                f"in batches: {document['batch_cost']:.4g} {currency} ({low:.4g}–{high:.4g}), "
+                "within a day or more; --mode batch"
+            )
     low, high = document["seconds_range"]
     click.echo(f"time: {_time(document['seconds'])} ({_time(low)}–{_time(high)})")
     print_table(document["steps"], ["step", "model", "calls", "answered_before", "input_tokens",
@@ -262,6 +278,12 @@ async def show_status(workspace: Workspace, status: RunStatus) -> None:
         f"{count:,} {state}" for state, count in sorted(status.states.items()) if count
     )
     click.echo(f"  {status.total:,} items: {states}")
+    for batch in status.batches:
+        click.echo(f"  waits for {_batch(batch)}")
+    if status.waiting and not status.batches:
+        click.echo(f"  {status.waiting:,} items wait for a batch that is yet to be sent")
+    if status.batches_settled:
+        click.echo(f"  {status.batches_settled:,} batches are done")
     if status.knowledge:
         bases = ", ".join(status.knowledge)
         click.echo(f"  knowledge: {bases}; a model was asked anew for {status.asked:,} items")
@@ -284,6 +306,26 @@ async def show_status(workspace: Workspace, status: RunStatus) -> None:
             click.echo(f"  {one.count:,} failed{such}: {one.example[:300]}")
     if status.failed and status.state != "paused":
         click.echo(f"  try the failed again with: waremill resume {status.run} --retry-failed")
+
+
+def _batch(batch: BatchShown) -> str:
+    """Say how far a batch at a vendor is."""
+    if batch.state == "intended":
+        words = f"a batch of {batch.requests:,} requests to {batch.model} that is being sent"
+    else:
+        name = f"batch {batch.id} of {batch.model}"
+        words = f"{name}: {batch.done:,} of {batch.requests:,} requests done"
+        if batch.failed:
+            words += f", {batch.failed:,} failed"
+        if batch.submitted_at is not None:
+            words += f", sent {_clock(batch.submitted_at)}"
+        if batch.expires_at is not None:
+            words += f", expires {_clock(batch.expires_at)}"
+    return f"{words} ({batch.note})" if batch.note else words
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
 
 
 def ending(status: RunStatus) -> int:

@@ -5,7 +5,7 @@ This room must not import any other.
 
 from waremill.domain.assets import Asset, named_pictures, refers
 from waremill.domain.findings import Finding, Severity, Signature
-from waremill.domain.items import Item, Step
+from waremill.domain.items import OPEN_STATES, UNMADE_STATES, Item, Step
 from waremill.domain.knowledge import Passage, Search
 from waremill.domain.products import (
     Attributes,
@@ -38,6 +38,8 @@ from waremill.domain.texts import storable
 from waremill.domain.tools import CallMessage, ResultMessage, ToolCall, ToolSpec
 
 __all__ = [
+    "OPEN_STATES",
+    "UNMADE_STATES",
     "Answer",
     "AnyMessage",
     "Asset",

@@ -32,3 +32,9 @@ class Item:
 
 Step = Callable[[Item, Any], Awaitable[dict[str, Any]]]
 """A plain async function from an item and a context to new fields."""
+
+
+OPEN_STATES = frozenset({"pending", "waiting"})
+"""States of an item that is not made yet: nobody worked it, or it waits for a batch's answer."""
+UNMADE_STATES = OPEN_STATES | {"failed"}
+"""States of an item that has no results to judge, count or compare."""

@@ -213,7 +213,8 @@ class Model:
     """One entry of `[models.ALIAS]`. `use` is `vendor:name`; keys are never shown or stored.
 
     `timeout` is in seconds per attempt; `rpm` and `tpm` are the account's limits per minute;
-    `concurrency` bounds the calls in flight. `structured` picks how JSON is asked for: `auto`,
+    `enqueued_tokens` those it may have waiting in batches; `concurrency` bounds the calls in
+    flight. `structured` picks how JSON is asked for: `auto`,
     `schema`, `tool`, `object` or `text`. `workflow` is the text of a workflow's file, for servers
     that run one.
     """
@@ -235,6 +236,7 @@ class Model:
     workflow: str | None = field(default=None, repr=False)
     window: int | None = None
     tools: bool | None = None
+    enqueued_tokens: int | None = None
 
     @property
     def vendor(self) -> str:

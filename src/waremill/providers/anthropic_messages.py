@@ -81,7 +81,7 @@ class AnthropicMessages:
         self._model = model
         self._urls = urls
         self._identity = identity(model, urls)
-        addresses = tuple(_address(url, "/messages") for url in urls)
+        addresses = tuple(address(url, "/messages") for url in urls)
         auth = {"x-api-key": "{key}", "anthropic-version": VERSION}
         self._connection = Connection(model, addresses, auth)
         self._allowance = reasoning_allowance(model)
@@ -128,7 +128,11 @@ class AnthropicMessages:
             data = None
         if not isinstance(data, dict):
             raise self._connection.broken("sent a reply that is not JSON", reply.request_id)
-        return self._read(data, request, reply.request_id)
+        return self.read(data, request, reply.request_id)
+
+    def written(self, request: Chat) -> bytes:
+        """Write a request as it goes over the wire; its pictures must be `data:` or web URLs."""
+        return orjson.dumps(self._body(request))
 
     def _body(self, request: Chat) -> dict[str, Any]:
         system: list[str] = []
@@ -198,7 +202,8 @@ class AnthropicMessages:
             return str(known[1])
         return ""
 
-    def _read(self, data: dict[str, Any], request: Chat, request_id: str | None) -> Response:
+    def read(self, data: dict[str, Any], request: Chat, request_id: str | None) -> Response:
+        """Read a whole reply; raises `ProviderError` where it is none."""
         request_id = request_id or data.get("id")
         if data.get("type") == "error":
             raise self._connection.error_in(data, request_id)
@@ -229,7 +234,7 @@ class AnthropicMessages:
                 except (ValueError, AttributeError):
                     raise self._connection.broken("sent a broken stream", request_id) from None
                 if kind == "message":
-                    whole = self._read(data, request, request_id)
+                    whole = self.read(data, request, request_id)
                     emit(whole.text)
                     return whole
                 if kind == "error":
@@ -247,7 +252,7 @@ class AnthropicMessages:
 
     async def list_models(self) -> tuple[str, ...]:
         """Give the names the endpoint offers."""
-        data = await self._connection.get_json(_address(self._urls[0], "/models"))
+        data = await self._connection.get_json(address(self._urls[0], "/models"))
         return tuple(str(one.get("id", "")) for one in data.get("data") or ())
 
 
@@ -313,7 +318,8 @@ def _add_tools(body: dict[str, Any], request: Chat) -> None:
         body["tool_choice"] = {"type": request.tool_choice}
 
 
-def _address(url: str, path: str) -> str:
+def address(url: str, path: str) -> str:
+    """Append a path to a base URL that may end in a version or not."""
     return join_url(url, path if re.search(r"/v\d+/?$", url.partition("?")[0]) else "/v1" + path)
 
 

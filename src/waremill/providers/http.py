@@ -234,6 +234,38 @@ class Connection:
             failure = self._network_error(error, chosen)
         raise self._judge(chosen, failure)
 
+    async def lines(self, path: str) -> AsyncGenerator[bytes]:
+        """Fetch a file of lines below an endpoint's address once; give line after line.
+
+        Raises a `ProviderError` where it is not there, or breaks off before its end.
+        """
+        session = self._session or self._open()
+        chosen = self.endpoints[0]
+        failure: ProviderError | None = None
+        rest = b""
+        try:
+            async with session.get(
+                join_url(chosen.url, path),
+                headers=chosen.headers,
+                proxy=self._proxy,
+                allow_redirects=False,
+            ) as response:
+                if response.status != 200:
+                    content = await response.read()
+                    failure = self._status_error(response.status, response.headers, content)
+                else:
+                    async for piece in response.content.iter_any():
+                        *whole, rest = (rest + piece).split(b"\n")
+                        for line in whole:
+                            if line.strip():
+                                yield line
+        except Exception as error:
+            failure = self._network_error(error, chosen)
+        if failure is not None:
+            raise self._judge(chosen, failure)
+        if rest.strip():
+            yield rest
+
     async def stream(self, body: bytes) -> AsyncGenerator[tuple[bytes, str | None]]:
         """Send one body once; give each event's data with the request's id.
 

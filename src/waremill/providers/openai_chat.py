@@ -153,7 +153,11 @@ class OpenAIChat:
             data = None
         if not isinstance(data, dict):
             raise self._connection.broken("sent a reply that is not JSON", reply.request_id)
-        return self._read(data, request, reply.request_id)
+        return self.read(data, request, reply.request_id)
+
+    def written(self, request: Chat) -> bytes:
+        """Write a request as it goes over the wire; its pictures must be `data:` or web URLs."""
+        return orjson.dumps(self._body(request))
 
     def _body(self, request: Chat) -> dict[str, Any]:
         messages = list(map(_message, request.messages))
@@ -237,7 +241,8 @@ class OpenAIChat:
         self._shapes[id(schema)] = (schema, {"fields": fields, "words": words, "tool": tool})
         return fields, words
 
-    def _read(self, data: dict[str, Any], request: Chat, request_id: str | None) -> Response:
+    def read(self, data: dict[str, Any], request: Chat, request_id: str | None) -> Response:
+        """Read a whole reply; raises `ProviderError` where it is none."""
         broken = self._connection.broken
         request_id = request_id or data.get("id")
         choices = data.get("choices")
@@ -309,7 +314,7 @@ class OpenAIChat:
                     data.get("object") == "chat.completion"
                     or "message" in ((data.get("choices") or [{}])[0])
                 ):
-                    whole = self._read(data, request, request_id)
+                    whole = self.read(data, request, request_id)
                     emit(whole.text)
                     return whole
                 state.add(data, request_id, emit)

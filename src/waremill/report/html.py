@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cache
 from importlib import resources
 
+from waremill.domain import OPEN_STATES
 from waremill.report.data import STATUSES, ReportData
 from waremill.report.figures import (
     MISSING,
@@ -160,8 +161,7 @@ def _moment(when: datetime) -> str:
 
 
 def _worked(data: ReportData) -> int:
-    open_states = ("pending", "waiting")
-    return sum(data.status.get(name, 0) for name in STATUSES if name not in open_states)
+    return sum(data.status.get(name, 0) for name in STATUSES if name not in OPEN_STATES)
 
 
 def _figures(page: Page) -> Html:

@@ -30,7 +30,8 @@ TYPICAL_SPEED = 60.0
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
     """What an estimate needs to know of a model. `count` counts a text's tokens; `allowance` is
-    how many tokens a reply may take for thinking, beyond its limit.
+    how many tokens a reply may take for thinking, beyond its limit. `batch_price` is None where it
+    has no batches, or no known price.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ModelFacts:
     rpm: int | None = None
     tpm: int | None = None
     allowance: int = 0
+    batch_price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class StepEstimate:
     """One step's share; money in nano-USD at list price, None where the price is unknown.
 
     `calls`, `input`, `output` and `cost` are of what is still to be asked; `list_cost` also counts
-    what was answered before.
+    what was answered before. `batch_cost` is the cost in batches, or `cost` where there are none;
+    `batched` says which.
     """
 
     step: str
@@ -80,13 +83,17 @@ class StepEstimate:
     list_cost: Range | None
     counted_by: str
     from_past: bool
+    batch_cost: Range | None = None
+    batched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a run would need. `cost` is what is still to be paid, in nano-USD at list price;
     `list_cost` also counts what was answered before, as a finished run's list cost does. Both are
-    None when a model's price is unknown. `seconds` is wall time under the limits.
+    None when a model's price is unknown. `batch_cost` is what is to be paid when the run goes
+    through batches; None also where no model has any. `seconds` is wall time under the limits,
+    without batches.
     """
 
     products: int
@@ -99,6 +106,7 @@ class Estimate:
     unpriced: tuple[str, ...] = ()
     sample: int = 0
     notes: tuple[str, ...] = ()
+    batch_cost: Range | None = None
 
     @property
     def cost_per_product(self) -> float | None:
@@ -179,13 +187,14 @@ def estimate_step(
     new = every * max(size - answered, 0) / max(size, 1)
     read = mean_range([model.count(text_of(request)) for request in requests])
     written = _reply(model, requests, past)
-    cost = list_cost = None
+    cost = list_cost = batch_cost = None
     if model.price is not None:
         cost = _cost(model.price, read, written, new)
         list_cost = _cost(model.price, read, written, every)
+        batch_cost = _cost(model.batch_price or model.price, read, written, new)
     return StepEstimate(
         step.name, model.name, new, answered * scale, read * new, written * new, cost, list_cost,
-        model.counted_by, past is not None,
+        model.counted_by, past is not None, batch_cost, model.batch_price is not None,
     )  # fmt: skip
 
 
@@ -217,7 +226,7 @@ def duration(step: StepEstimate, model: ModelFacts, past: Past | None, concurren
     together = max(1, min(concurrency, model.concurrency))
     ends = []
     for read, written in zip(_ends(step.input), _ends(step.output), strict=True):
-        if past is not None:
+        if past is not None and past.latency:  # 0: they all came in batches
             one = past.latency
         else:
             one = TYPICAL_SECONDS + written / step.calls / TYPICAL_SPEED

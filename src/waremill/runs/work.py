@@ -18,15 +18,25 @@ from typing import Any, Protocol
 
 import orjson
 
+from waremill.calls.batching import Batching
 from waremill.calls.caller import Caller, Sender
 from waremill.domain import Answer, Finding, Item, Passage, Request, Search, Signature
-from waremill.errors import ConfigError, Conflict, NotFound, ProviderError, UserError
+from waremill.errors import (
+    ConfigError,
+    Conflict,
+    Deferred,
+    NotFound,
+    ProviderError,
+    UserError,
+    WaremillError,
+)
 from waremill.pipeline import BoundStep, Context, Embed, Use, no_knowledge, no_tools
-from waremill.runs.decide import Fail, Pause, Retry, Review, decide
+from waremill.runs.decide import ITEM_ATTEMPTS, Fail, Pause, Retry, Review, decide
 from waremill.runs.files import RunFiles
 from waremill.runs.likeness import Likeness
 from waremill.runs.searching import Searcher, Searches, as_json, entries, from_json
 from waremill.runs.stop import StopRules
+from waremill.store import batches as store_batches
 from waremill.store import items as store_items
 from waremill.store import recordings
 from waremill.store.database import Database
@@ -80,8 +90,8 @@ class Tally:
     started: float = field(default_factory=time.monotonic)
 
     def move(self, state: str) -> None:
-        """Count an item that left pending for `state`."""
-        self.worked += 1
+        """Count an item that left pending for `state`; one that only waits is not worked yet."""
+        self.worked += state != "waiting"
         self.states["pending"] = self.states.get("pending", 0) - 1
         self.states[state] = self.states.get(state, 0) + 1
 
@@ -143,6 +153,8 @@ class Worker:
         self._limits = limits
         self._likeness = Likeness(database, journal, run.id)
         self._searches: Searches | None = None
+        self._batching: Batching | None = None
+        self._before: dict[int, int] = {}
         self._traces: dict[int, Trace] = {}
         self._used: dict[bytes, int] = {}
         self._queue: deque[Item] = deque()
@@ -170,6 +182,11 @@ class Worker:
         self._searches = Searches(search)
         self._context = replace(self._context, embed=embed, use=use)
 
+    def batch(self, batching: Batching) -> None:
+        """Let calls be answered by batches: items wait for them and replay when they are there."""
+        self._batching = batching
+        self.caller.defer = batching.defer
+
     def stop(self, ended: Ended) -> None:
         """Take no more items; what is in flight may finish."""
         if self._stop is None:
@@ -189,10 +206,9 @@ class Worker:
     async def _work(self, grace: float) -> Ended:
         if self._until is None:  # whoever hands spans out knows what all of the run is
             self.tally.states = await self._database.read(store_items.count_states, self.run.id)
-        tasks = {asyncio.create_task(self._worker()) for _ in range(self._limits.concurrency)}
+        everyone = asyncio.create_task(self._passes())
         heart = asyncio.create_task(self._heart())
         stopping = asyncio.create_task(self._stopping.wait())
-        everyone: asyncio.Future[Any] = asyncio.gather(*tasks)
         try:
             await asyncio.wait({everyone, stopping, heart}, return_when=asyncio.FIRST_COMPLETED)
             if heart.done() and not everyone.done():
@@ -202,14 +218,44 @@ class Worker:
             if everyone.done():
                 everyone.result()
         finally:
-            for task in (*tasks, heart, stopping):
+            for task in (everyone, heart, stopping):
                 task.cancel()
-            await asyncio.gather(*tasks, everyone, heart, stopping, return_exceptions=True)
+            await asyncio.gather(everyone, heart, stopping, return_exceptions=True)
             if self._journal.lost is None:
                 await self._journal.committed()
         if self._journal.lost is not None:
             raise self._journal.lost
         return self._stop or Ended("done")
+
+    async def _passes(self) -> None:
+        """Work what is pending; where calls go into batches, again until no item waits for one."""
+        while True:
+            tasks = {asyncio.create_task(self._worker()) for _ in range(self._limits.concurrency)}
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            if self._batching is None or self._stop is not None:
+                return
+            await self._journal.committed()
+            if not await self._advance(self._batching):
+                return
+            self._after, self._exhausted = 0, False
+            self.tally.states = await self._database.read(store_items.count_states, self.run.id)
+
+    async def _advance(self, batching: Batching) -> bool:
+        """Let the batches go on until items can; False when none can, or the run stops."""
+        try:
+            return await batching.advance(self._stopping)
+        except WaremillError as error:
+            decision = decide(error, ITEM_ATTEMPTS)
+            reason = decision.reason if isinstance(decision, Pause) else "batch"
+            self.stop(Ended("paused", f"{reason}: {error}"))
+            if isinstance(error, Conflict):
+                self._journal.lost = self._journal.lost or error
+            return False
 
     async def _worker(self) -> None:
         while self._stop is None:
@@ -225,6 +271,9 @@ class Worker:
                     store_items.pending_page, self.run, self._after, PAGE, self._until
                 )
                 if page:
+                    if self._batching is not None:
+                        ids = [item.id for item in page]
+                        self._before.update(await self._database.read(store_batches.paid_for, ids))
                     self._after = page[-1].id
                     self._queue.extend(page)
                 else:
@@ -257,18 +306,23 @@ class Worker:
             "cached_tokens": spent.cached, "output_tokens": spent.output, "paid": spent.paid,
             "unpriced_calls": spent.unpriced, "made": self._files.made,
             "found": self._files.found, "asked": self.tally.asked,
+            "batches": [] if self._batching is None else self._batching.progress(),
         }  # fmt: skip
 
     async def _work_item(self, item: Item) -> None:
         attempt = 0
         started = time.monotonic()
         target = str(item.target) if item.target is not None else ""
+        before = self._before.pop(item.id, None)
         while True:
             attempt += 1
-            trace = Trace(item, target)
+            trace = Trace(item, target, paid=before or 0, sent=before is not None)
             self._traces[item.id] = trace
             try:
                 await self._run_steps(item, trace)
+            except Deferred:
+                self._journal.add("parked", [{"b_id": item.id, "state": "waiting"}])
+                self.tally.move("waiting")
             except Exception as error:
                 decision = decide(error, attempt)
                 if isinstance(decision, Retry) and self._stop is None:

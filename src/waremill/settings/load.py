@@ -41,6 +41,24 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """How runs go through vendors' batch endpoints.
+
+    `requests` and `megabytes` bound a batch below the vendor's own limits. `poll` is how many
+    seconds lie between two looks at most. A request that was not answered goes into another batch
+    `retries` times; `then` it is sent live or fails. `others` says what happens to steps whose
+    model has no batches: the run is refused, or they are called live.
+    """
+
+    requests: int = 50_000
+    megabytes: float = 100.0
+    poll: float = 60.0
+    retries: int = 2
+    then: Literal["live", "fail"] = "live"
+    others: Literal["refuse", "live"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """How `waremill serve` is reached and what it may reach.
 
@@ -166,6 +184,7 @@ class Settings:
     models: Mapping[str, Model]
     prices: Mapping[str, Price]
     limits: Limits
+    batch: Batch
     server: Server
     sources: Mapping[str, Source]
     publish: Mapping[str, Publishing]
@@ -243,6 +262,7 @@ def load_settings(
         models=models,
         prices=prices,
         limits=Limits(**document.values("limits")),
+        batch=Batch(**document.values("batch")),
         server=Server(**document.values("server")),
         sources=_sources(document, variables),
         publish=_publish(document, variables),

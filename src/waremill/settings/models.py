@@ -79,7 +79,7 @@ def build_model(
     headers, absent_headers = _fill_headers(table.get("headers", {}), environment)
     simple = (
         *("rpm", "tpm", "concurrency", "timeout", "fallback", "structured", "workflow"),
-        *("window", "tools"),
+        *("window", "tools", "enqueued_tokens"),
     )
     model = Model(
         alias=alias,

@@ -302,6 +302,22 @@ SETTINGS: Mapping[str, Setting] = {
     "limits.asks_again": Setting(
         _whole(), "How often an invalid answer is asked for again before review.", "2"
     ),
+    "batch.requests": Setting(_whole(1), "Most requests of one batch.", "50000"),
+    "batch.megabytes": Setting(_number(0, above=True), "Most megabytes of one batch.", "100"),
+    "batch.poll": Setting(
+        _number(0, above=True), "Most seconds between two looks at a batch.", "60"
+    ),
+    "batch.retries": Setting(
+        _whole(), "How often a request that a batch left unanswered goes into another one.", "2"
+    ),
+    "batch.then": Setting(
+        _choice("live", "fail"), "What happens to it afterwards: it is sent live, or fails.", "live"
+    ),
+    "batch.others": Setting(
+        _choice("refuse", "live"),
+        "What a batch run does with a model without batches: it is refused, or called live.",
+        "refuse",
+    ),
     "review.approvals": Setting(
         _truth,
         "Whether what is changed in the console waits for a second person's approval.",
@@ -434,6 +450,9 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "models.ALIAS.rpm": Setting(_whole(1), "Requests a minute the account allows.", "none"),
     "models.ALIAS.tpm": Setting(_whole(1), "Tokens a minute the account allows.", "none"),
+    "models.ALIAS.enqueued_tokens": Setting(
+        _whole(1), "Input tokens the account allows in batches that are not done.", "none"
+    ),
     "models.ALIAS.concurrency": Setting(_whole(1), "Most calls in flight at once.", "adapts"),
     "models.ALIAS.timeout": Setting(_number(0, above=True), "Seconds one attempt may take.", "120"),
     "models.ALIAS.fallback": Setting(_texts, "Models to try when this one cannot.", "none"),

@@ -41,7 +41,8 @@ def past_calls(conn: Connection, pipeline: str, step: str, model: str) -> Past |
             func.count(), func.avg(recent.c.output),
             # As a float: a long reply's square does not fit PostgreSQL's 32-bit integer.
             func.avg(cast(recent.c.output, Float) * recent.c.output),
-            func.avg(recent.c.latency), func.count(recent.c.item_id.distinct()),
+            # 0 stands for a batch, whose time says nothing about how long a reply takes.
+            func.avg(func.nullif(recent.c.latency, 0.0)), func.count(recent.c.item_id.distinct()),
             func.sum(recent.c.cached), func.sum(recent.c.input),
         )
     ).one()  # fmt: skip
@@ -49,7 +50,7 @@ def past_calls(conn: Connection, pipeline: str, step: str, model: str) -> Past |
     if not number:
         return None
     return Past(
-        int(number), float(output), float(squared), float(latency),
+        int(number), float(output), float(squared), float(latency or 0.0),
         number / max(asked, 1), float(cached or 0) / max(float(total or 0), 1.0),
     )  # fmt: skip
 
@@ -73,7 +74,7 @@ def item_seconds(conn: Connection, run_id: int) -> dict[int, float]:
     """
     query = (
         select(calls.c.item_id, func.sum(calls.c.latency))
-        .where(calls.c.run_id == run_id,
+        .where(calls.c.run_id == run_id, calls.c.latency > 0,  # 0: it came in a batch
                calls.c.outcome.in_(("complete", "truncated", "refused")))
         .group_by(calls.c.item_id)
     )  # fmt: skip

@@ -182,6 +182,7 @@ def _finished_before(aims: Any, group_version: Any, group: Any) -> Any:
             done.c.group_version == group_version,
             # Word for word as in the partial index: SQLite does not match bound parameters.
             text("done.source_id IS NULL AND done.state NOT IN ('pending', 'failed')"),
+            text("done.state <> 'waiting'"),
         )
         .correlate(products, aims, group)
         .scalar_subquery()

@@ -36,6 +36,7 @@ from waremill.store.tables import (
     results,
     signatures,
 )
+from waremill.store.tables_batches import batch_requests, batch_waiters
 from waremill.store.workers import Hold
 
 HASHES_A_QUERY = 500
@@ -59,6 +60,9 @@ class Writes:
     derivations: list[Record] = field(default_factory=list)
     signatures: list[Record] = field(default_factory=list)
     bands: list[Record] = field(default_factory=list)
+    batch_requests: list[Record] = field(default_factory=list)
+    batch_waiters: list[Record] = field(default_factory=list)
+    parked: list[Record] = field(default_factory=list)
 
 
 class Journal:
@@ -191,6 +195,12 @@ def _write(conn: Connection, rows: Writes) -> None:
         add_calls(conn, rows.calls)
 
 
+def write_rows(conn: Connection, kind: str, rows: Sequence[Record]) -> None:
+    """Write rows of a kind in the caller's transaction; the ledger's sums are the caller's too."""
+    statement, values = _STATEMENTS[kind]
+    statement.run(conn, list(map(values, rows)))
+
+
 def _insert(
     table: Table,
     names: str,
@@ -226,6 +236,14 @@ _STATEMENTS: Mapping[str, tuple[BulkInsert | BulkUpdate, _Getter]] = {
         signatures, "item_id field request signature", ("item_id", "field"), "replace"
     ),
     "bands": _insert(bands, "field band item_id", ("field", "band", "item_id")),
+    # Before the items that park for them, which are never without what they wait for.
+    "batch_requests": _insert(
+        batch_requests,
+        "run_id hash model state body item_id step target tries",
+        ("run_id", "hash"),
+    ),
+    "batch_waiters": _insert(batch_waiters, "run_id hash item_id", ("run_id", "hash", "item_id")),
+    "parked": (BulkUpdate(items, ("state",)), itemgetter("state", "b_id")),
 }
 _RESULTS = BulkInsert(
     results,

@@ -210,8 +210,8 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def latencies(conn: Connection, run_id: int) -> list[float]:
-    """Give the latencies of a run's complete replies, sorted, in seconds."""
-    done = (calls.c.run_id == run_id, calls.c.outcome.in_(ANSWERED))
+    """Give the latencies of a run's complete replies, sorted, in seconds; batches have none."""
+    done = (calls.c.run_id == run_id, calls.c.outcome.in_(ANSWERED), calls.c.latency > 0)
     number = sum(one["calls"] for one in by_model(conn, run_id) if one["outcome"] in ANSWERED)
     query = select(calls.c.latency).where(*done)
     if number > LATENCIES:

@@ -429,6 +429,7 @@ def of_group(conn: Connection, near: ItemView) -> list[int]:
         items.c.product_id.in_(list(conn.execute(mates).scalars())),
         # Word for word as in the partial index: SQLite does not match bound parameters.
         text("items.source_id IS NULL AND items.state NOT IN ('pending', 'failed')"),
+        items.c.state != "waiting",
     )
     return sorted(row.id for row in conn.execute(query) if row.run_id == near.run_id)
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from waremill.domain import Finding
+from waremill.domain import UNMADE_STATES, Finding
 from waremill.errors import Conflict
 from waremill.store.bulk import BulkInsert
 from waremill.store.journal import allocate
@@ -106,8 +106,9 @@ def judge(
     view = load_item(conn, run_id, item_id, lock=True)
     if version is not None and version != view.version:
         raise Conflict(changed_since(view, clock(conn)))
-    if view.state in ("pending", "failed"):
-        why = "it is not made yet" if view.state == "pending" else "it failed, so nothing was made"
+    if view.state in UNMADE_STATES:
+        failed = view.state == "failed"
+        why = "it failed, so nothing was made" if failed else "it is not made yet"
         raise Conflict(f"{name_of(view)} cannot be judged: {why}")
     decision = decide(view)
     if decision is None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STRUCTURED = "structured_"
 """What Google puts before a field's name where a model wrote it."""
-NOT_PUBLISHED = ("pending", "ready", "review", "rejected", "failed")
+NOT_PUBLISHED = ("pending", "waiting", "ready", "review", "rejected", "failed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from alembic import context
 
 from waremill.store import (  # noqa: F401 - their tables belong to the metadata
+    tables_batches,
     tables_chat,
     tables_knowledge,
     tables_people,

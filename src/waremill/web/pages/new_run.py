@@ -244,6 +244,7 @@ class RunStep:
         else:
             lines.append((view.t("new.sum_trial"), view.t("new.no_trial")))
         tables.pairs(lines)
+        self._mode()
         if not order.trial_done:
             box = ui.checkbox(view.t("new.without"), value=order.without)
             box.on_value_change(lambda event: self._without(bool(event.value)))
@@ -253,6 +254,18 @@ class RunStep:
             self.button = ui.button(words, on_click=self.start)
             self.said = ui.label("").classes("wm-muted").props("role=status")
         self._without(order.without)
+
+    def _mode(self) -> None:
+        """Offer the vendors' batches, with their price where it is known."""
+        view, order = self.view, self.order
+        found = order.estimate
+        if found is None or found.batch_cost is None or found.cost is None:
+            order.batched = False
+            return
+        prices = {"batch": view.nano(found.batch_cost.expected),
+                  "live": view.nano(found.cost.expected)}  # fmt: skip
+        box = ui.checkbox(view.t("new.batch", **prices), value=order.batched)
+        box.on_value_change(lambda event: setattr(order, "batched", bool(event.value)))
 
     def _without(self, value: bool) -> None:
         self.order.without = value

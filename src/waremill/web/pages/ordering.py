@@ -35,6 +35,7 @@ class NewRun:
     model: str | None = None
     budget: float | None = None
     fresh: bool = False
+    batched: bool = False
     params: dict[str, Any] = field(default_factory=dict)
     size: int = SIZE
     seed: int = 0
@@ -74,7 +75,8 @@ class NewRun:
 
     def run_options(self) -> TaskOptions:
         """Give a run's options."""
-        return {**self.task(), "budget": self.budget, "fresh": self.fresh}
+        mode: Literal["live", "batch"] = "batch" if self.batched else "live"
+        return {**self.task(), "budget": self.budget, "fresh": self.fresh, "mode": mode}
 
     def trial_options(self) -> TaskOptions:
         """Give a trial's options."""

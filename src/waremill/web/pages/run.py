@@ -11,6 +11,7 @@ from nicegui.element import Element
 
 from waremill.app import launching
 from waremill.app.watching import Glance, Watched, glance, watch
+from waremill.domain import OPEN_STATES
 from waremill.errors import UserError
 from waremill.web.pages import run_charts, tables
 from waremill.web.pages.frame import plain, put_away
@@ -50,6 +51,7 @@ class _RunPage:
         with view.frame.beside:
             self.head = ui.element("div").classes("wm-beside")
         self.reason = ui.element("div")
+        self.batches = ui.element("div")
         self.figures = ui.element("div")
         with ui.tabs().props("align=left dense").classes("wm-tabs") as tabs:
             ui.tab("progress", label=view.t("run.tab_progress"))
@@ -206,7 +208,8 @@ class _RunPage:
 
     async def _cancel(self) -> None:
         view = self.view
-        pending = self.watched.status.states.get("pending", 0) if self.watched else 0
+        states = self.watched.status.states if self.watched else {}
+        pending = sum(states.get(one, 0) for one in OPEN_STATES)
         question = view.t("run.sure_cancel", name=self.name, count=pending)
         if await view.confirm(question, view.t("run.cancel"), danger=True):
             await (await view.workspace()).cancel(self.name)
@@ -276,11 +279,22 @@ class _RunPage:
             (t("run.to_review"), view.number(status.in_review if status else None), ""),
             (t("run.failed"), view.number(failed), ""),
         ]
+        self._batches(now)
         self.figures.clear()
         with self.figures:
             tables.figures(lines)
             if share is not None and running:
                 tables.meter(share, t("runs.done_of", done=done or 0, total=run.total))
+
+    def _batches(self, now: Glance) -> None:
+        """List the batches that items wait for, as the worker last saw them."""
+        view, found = self.view, (now.run.progress or {}).get("batches") or ()
+        self.batches.clear()
+        with self.batches:
+            for one in found if now.state in ("running", "paused") else ():
+                said = {"model": one["model"], "done": one["done"], "count": one["requests"]}
+                until = view.moment(one["expires_at"])
+                plain("div", view.t("run.batch", **said, until=until), "wm-muted")
 
     def _paid(self, now: Glance) -> tuple[str, str]:
         view, t = self.view, self.view.t

@@ -8,6 +8,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from waremill.app.watching import Cause, Part, Watched
+from waremill.domain import OPEN_STATES
 from waremill.web.pages import charts, serving, tables
 from waremill.web.pages.figures import NANO
 from waremill.web.pages.frame import plain
@@ -148,7 +149,7 @@ class RunCharts:
         for line in seen.by_target:
             total = sum(line.status.values())
             failed = line.status.get("failed", 0)
-            done = total - line.status.get("pending", 0) - failed
+            done = total - sum(line.status.get(one, 0) for one in OPEN_STATES) - failed
             rows.append(
                 (self._name(line.target), f"{total:,}", f"{done:,}",
                  f"{line.status.get('review', 0):,}", f"{failed:,}",

@@ -20,7 +20,7 @@ from waremill.web.pages.pictures import item_pictures, load_pictures, without_pi
 from waremill.web.pages.review_filters import rule_choices
 from waremill.web.pages.shell import View
 
-STATES = ("review", "ready", "accepted", "edited", "rejected", "failed", "pending")
+STATES = ("review", "ready", "accepted", "edited", "rejected", "failed", "waiting", "pending")
 SIZE = 50
 
 

@@ -56,7 +56,7 @@ REPORT_POLICY = (
 )
 """A report is one file with its styles inside; the sandbox gives it no origin of ours."""
 
-State = Literal["pending", "ready", "review", "accepted", "edited", "rejected", "failed"]
+State = Literal["pending", "waiting", "ready", "review", "accepted", "edited", "rejected", "failed"]
 assert set(STATES) == set(get_args(State))
 _FieldName = Annotated[str, Path(min_length=1, max_length=200, description="A field's name.")]
 

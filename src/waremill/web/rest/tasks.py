@@ -62,6 +62,9 @@ class TaskGiven(Given):
     targets: Annotated[list[TargetText], Field(max_length=200)] = Field(default_factory=list)
     params: _Params = Field(default_factory=dict)
     model: Name | None = Field(None, description="The model instead of the default one.")
+    mode: Literal["live", "batch"] = Field(
+        "live", description="batch: through the vendors' batches, for half the price."
+    )
 
 
 class EstimateGiven(TaskGiven):
@@ -121,12 +124,30 @@ class EstimateShown(Shown):
     cost: float | None
     cost_range: tuple[float, float] | None
     cost_per_product: float | None
+    batch_cost: float | None = Field(
+        description="The cost with mode batch; null where no model has batches."
+    )
+    batch_cost_range: tuple[float, float] | None
     currency: str
     seconds: float
     seconds_range: tuple[float, float]
     unknown_prices: list[str]
     notes: list[str]
     steps: list[EstimatedStep]
+
+
+class BatchLine(Shown):
+    """A batch at a vendor that items wait for; times are Unix seconds."""
+
+    model: str
+    state: str = Field(description="intended until the vendor has it for certain, then submitted.")
+    id: str | None = Field(description="The vendor's name for it.")
+    requests: int
+    done: int
+    failed: int
+    submitted_at: float | None
+    expires_at: float | None
+    note: str | None = Field(description="What went wrong last.")
 
 
 class StatusShown(Shown):
@@ -155,6 +176,10 @@ class StatusShown(Shown):
     linked: int = Field(description="Items that took over what an equal one of before has.")
     asked: int = Field(description="Items a model was asked anew for.")
     knowledge: dict[str, str] = Field(description="The version of each knowledge base searched.")
+    mode: str = Field(description="live or batch.")
+    waiting: int = Field(description="Items that wait for a batch.")
+    batches: list[BatchLine] = Field(description="Batches that are not settled.")
+    batches_settled: int
 
 
 class GenerateGiven(Given):
@@ -271,7 +296,7 @@ def options_of(workspace: Workspace, given: TaskGiven) -> TaskOptions:
         where=given.where, search=given.search, stale=given.stale, order_by=given.order_by,
         limit=given.limit, catalog=given.catalog,
         source=None if source is None else str(source), key=given.key, sheet=given.sheet,
-        targets=given.targets, params=given.params, model=given.model,
+        targets=given.targets, params=given.params, model=given.model, mode=given.mode,
     )  # fmt: skip
 
 
@@ -288,7 +313,7 @@ def shown_status(status: RunStatus) -> StatusShown:
 
 def shown_estimate(found: Estimate, workspace: Workspace) -> EstimateShown:
     """Give an estimate as the API shows it."""
-    per_usd, cost = workspace.settings.per_usd, found.cost
+    per_usd, cost, batch = workspace.settings.per_usd, found.cost, found.batch_cost
     seconds = found.seconds
     return EstimateShown(
         products=found.products, items=found.items, calls=round(found.calls),
@@ -297,6 +322,10 @@ def shown_estimate(found: Estimate, workspace: Workspace) -> EstimateShown:
             money(cost.low, per_usd) or 0.0, money(cost.high, per_usd) or 0.0
         ),
         cost_per_product=money(found.cost_per_product, per_usd),
+        batch_cost=None if batch is None else money(batch.expected, per_usd),
+        batch_cost_range=None if batch is None else (
+            money(batch.low, per_usd) or 0.0, money(batch.high, per_usd) or 0.0
+        ),
         currency=workspace.settings.currency, seconds=round(seconds.expected, 1),
         seconds_range=(round(seconds.low, 1), round(seconds.high, 1)),
         unknown_prices=list(found.unpriced), notes=list(found.notes),

@@ -77,6 +77,10 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Ask again also for what was answered before",
         "已有回复的也重新请求",
     ),
+    "new.batch": (
+        "Send it through batches: {batch} instead of {live}, done within a day or more",
+        "通过批量接口发送：{batch}，原价 {live}，一天或更久完成",
+    ),
     # What it would take.
     "new.estimating": ("Rendering a sample…", "正在渲染样本…"),
     "new.products": ("Products", "商品"),

@@ -39,6 +39,10 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Pause {name}? Calls in flight finish first; it can go on later.",
         "暂停 {name}？正在进行的调用会先完成，之后可以继续。",
     ),
+    "run.batch": (
+        "Waits for a batch of {model}: {done} of {count} requests done, ends by {until}",
+        "等待 {model} 的批量结果：{count} 个请求已完成 {done} 个，最迟 {until}",
+    ),
     "run.sure_cancel": (
         "Cancel {name} for good? What is finished stays; the {count} pending "
         "{count:item is|items are} not worked.",
