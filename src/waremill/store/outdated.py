@@ -25,6 +25,7 @@ from sqlalchemy import (
     text,
 )
 
+from waremill.domain import UNMADE_STATES
 from waremill.store.tables import items, products, runs
 
 Condition: TypeAlias = ColumnElement[bool]
@@ -77,7 +78,7 @@ def _made(pipeline: str, target: str, of: ColumnElement[Any]) -> Select[Any]:
         .select_from(items.join(runs, runs.c.id == items.c.run_id))
         .where(
             items.c.product_id == of, items.c.target == target, runs.c.pipeline == pipeline,
-            items.c.state.not_in(("pending", "failed")),
+            items.c.state.not_in(UNMADE_STATES),
         )
         .correlate(products)
     )  # fmt: skip
@@ -100,6 +101,7 @@ def _same(
             done.c.group_version == beside,
             # Word for word as in the partial index: SQLite does not match bound parameters.
             text("done.source_id IS NULL AND done.state NOT IN ('pending', 'failed')"),
+            text("done.state <> 'waiting'"),
         )
         .correlate(products)
     )

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from waremill.domain import UNMADE_STATES
 from waremill.errors import Conflict, NotFound
 from waremill.store.runs import clock
 from waremill.store.tables import AnyRow, dumps, items, products
@@ -335,7 +336,7 @@ def _counts(one: Any, schedule: int) -> tuple[ColumnElement[bool], ...]:
     own = select(schedule_slots.c.run_id).where(
         schedule_slots.c.schedule_id == schedule, schedule_slots.c.run_id.is_not(None)
     )
-    return (one.c.run_id.in_(own), one.c.state.not_in(("pending", "failed")))
+    return (one.c.run_id.in_(own), one.c.state.not_in(UNMADE_STATES))
 
 
 def _fewer(query: Select[Any], targets: Sequence[str]) -> ColumnElement[bool]:

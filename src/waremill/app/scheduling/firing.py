@@ -20,6 +20,7 @@ from waremill.app.scheduling.schedules import budget_of, options_of
 from waremill.app.signing_in import actor_named
 from waremill.app.status import money
 from waremill.app.working import owner_is_alive, owner_is_dead
+from waremill.domain import UNMADE_STATES
 from waremill.errors import ConfigError, Conflict, NotFound, WaremillError
 from waremill.runs.schedule import ONLY, Gate, Shown, refused, too_dear
 from waremill.store import reporting
@@ -301,7 +302,7 @@ def _sound(conn: Connection, run_id: int) -> Shown:
         for item in page:
             count += 1
             errors = any(one["severity"] == "error" for one in item.findings)
-            made = item.state not in ("failed", "pending") and item.error is None
+            made = item.state not in UNMADE_STATES and item.error is None
             good += made and not errors
     return Shown(good / count if count else 0.0, count, compared=False)
 
