@@ -7,12 +7,10 @@ nothing. Where the steps come from and what calls a model is handed in.
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -31,16 +29,18 @@ from waremill.errors import (
     WaremillError,
 )
 from waremill.pipeline import BoundStep, Context, Embed, Use, no_knowledge, no_tools
+from waremill.runs.collecting import fewer_collections
 from waremill.runs.decide import ITEM_ATTEMPTS, Fail, Pause, Retry, Review, decide
 from waremill.runs.files import RunFiles
 from waremill.runs.likeness import Likeness
 from waremill.runs.searching import Searcher, Searches, as_json, entries, from_json
 from waremill.runs.stop import StopRules
+from waremill.runs.trace import Trace, ending_of
 from waremill.store import batches as store_batches
 from waremill.store import items as store_items
 from waremill.store import recordings
 from waremill.store.database import Database
-from waremill.store.journal import Journal, Record, finding_rows, result_row
+from waremill.store.journal import Journal, finding_rows, result_row
 from waremill.store.runs import Run
 from waremill.store.tables import dumps
 
@@ -48,33 +48,6 @@ PAGE = 1000
 BACKLOG = 4000
 BEAT_SECONDS = 2.0
 USED_KEPT = 20_000
-COLLECT_AFTER = 20_000
-"""Objects made and not freed before the youngest are searched for cycles; Python's own is 700."""
-
-
-@dataclass(slots=True)
-class Trace:
-    """What one item did so far; `request` is its step's last one, `requests` each field's.
-
-    `target` is the item's as text, "" without one. `searches` counts what the item looked for,
-    `noted` is what the step's provenance says besides; `sent` says that a model was asked anew.
-    """
-
-    item: Item
-    target: str = ""
-    step: str = ""
-    findings: list[Finding] = field(default_factory=list)
-    paid: int = 0
-    list_cost: int = 0
-    priced: bool = True
-    request: int = 0
-    requests: dict[str, int] = field(default_factory=dict)
-    answers: list[str] = field(default_factory=list)
-    rows: list[Record] = field(default_factory=list)
-    shared: bool = False
-    searches: int = 0
-    noted: dict[str, Any] | None = None
-    sent: bool = False
 
 
 @dataclass(slots=True)
@@ -373,7 +346,7 @@ class Worker:
             )  # fmt: skip
 
     def _finished(self, item: Item, trace: Trace, attempt: int, seconds: float) -> None:
-        ending = _ending(trace, "ready", attempt, seconds, None)
+        ending = ending_of(trace, "ready", attempt, seconds, None)
         if ending["findings"]:
             ending["state"] = "review"
         if trace.findings:  # warnings too: they are filtered by
@@ -407,7 +380,7 @@ class Worker:
                 self._journal.add("findings", finding_rows(self.run.id, item.id, trace.findings))
                 # What the steps before this one made is paid for and worth a look.
                 self._journal.add("results", [*trace.rows, refused])
-                self._journal.add("items", [_ending(trace, "review", attempt, None, None)])
+                self._journal.add("items", [ending_of(trace, "review", attempt, None, None)])
                 self.tally.move("review")
                 self._rules.succeeded()
             case Fail(ours):
@@ -418,7 +391,7 @@ class Worker:
                 if ours:
                     described["traceback"] = "".join(traceback.format_exception(error))[-8000:]
                 self._journal.add(
-                    "items", [_ending(trace, "failed", attempt, None, dumps(described))]
+                    "items", [ending_of(trace, "failed", attempt, None, dumps(described))]
                 )
                 self.tally.move("failed")
                 # An input the user must mend cost nothing and says nothing about the endpoint.
@@ -493,32 +466,3 @@ class Worker:
         trace = self._traces[item.id]
         request = trace.requests.get(name, trace.request)
         return await self._likeness.similar(item, name, made, request)
-
-
-@contextmanager
-def fewer_collections() -> Iterator[None]:
-    """Look for reference cycles more seldom, and never among what is loaded already.
-
-    Items at work are many young objects that live for a reply's time; Python's collector walks
-    them, and at times everything loaded, again and again: a sixth of a run's processor time.
-    """
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, *thresholds[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
-
-
-def _ending(
-    trace: Trace, state: str, attempt: int, seconds: float | None, error: str | None
-) -> Record:
-    return {
-        "b_id": trace.item.id, "state": state, "attempts": attempt,
-        "findings": sum([finding.severity == "error" for finding in trace.findings]),
-        "paid": trace.paid if trace.priced else None,
-        "list_cost": trace.list_cost if trace.priced else None,
-        "latency": seconds, "error": error,
-    }  # fmt: skip
