@@ -35,6 +35,8 @@ from waremill.app.notifying import Webhooks
 from waremill.app.owning import KINDS, Owners
 from waremill.app.reviewing import ReviewDesk
 from waremill.app.roundtrip import export_for_review
+from waremill.app.scheduling import schedules
+from waremill.app.scheduling.schedules import Wanted
 from waremill.app.uploading import Uploads
 from waremill.domain import Search
 from waremill.store.tables import items, results, runs
@@ -110,6 +112,7 @@ class Things:
     lot: int = 0
     sampled: int = 0
     webhook: int = 0
+    schedule: str = ""
     photos: str = ""
     shots: str = ""
     shot: int = 0
@@ -222,6 +225,10 @@ async def fill(shop: Shop, things: Things) -> None:
     )
     things.webhook = made.webhook.id
     await Webhooks(workspace).ping(things.webhook)
+    wanted = Wanted(
+        f"{things.word} yearly", things.template, "@yearly", 1.0, "UTC", {"catalog": things.catalog}
+    )
+    things.schedule = (await schedules.add(workspace, wanted)).schedule.name
     await _draft(workspace, things)
     keep_for(workspace, workspace.actor.name, f"{things.word}.csv", sheet.read_bytes(), "own")
     things.sheet = sheet.read_bytes()

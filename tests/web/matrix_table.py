@@ -19,6 +19,8 @@ from waremill.app.notifying import Webhooks
 from waremill.app.owning import Owners
 from waremill.app.picturing import all_operations
 from waremill.app.reviewing import ReviewDesk
+from waremill.app.scheduling import schedules
+from waremill.app.scheduling.schedules import Wanted
 
 ELSEWHERE = {
     "DELETE /v1/session", "POST /v1/tokens", "DELETE /v1/tokens/{token}",  # test_security_routes
@@ -56,7 +58,7 @@ class Table:
         """Give all routes; those that end the caller's session come last."""
         return [
             *self._catalogue(), *self._knowledge(), *self._files(), *self._tasks(),
-            *self._runs(), *self._reviews(), *self._trials(), *self._pictures(),
+            *self._runs(), *self._schedules(), *self._reviews(), *self._trials(), *self._pictures(),
             *self._records(), *self._webhooks(),
             *self._server(), *self._pages(), *self._people(),
         ]  # fmt: skip
@@ -74,6 +76,13 @@ class Table:
 
     async def _fresh_upload(self) -> At:
         return {"upload": self._keep("gone", "gone.csv", b"sku\nX1\n")}
+
+    async def _fresh_schedule(self) -> At:
+        wanted = Wanted(
+            f"schedule {next(self._number)}", self._ours.template, "@yearly", 1.0, "UTC",
+            {"catalog": self._ours.catalog},
+        )  # fmt: skip
+        return {"schedule": (await schedules.add(self._workspace, wanted)).schedule.name}
 
     async def _fresh_name(self) -> At:
         return {**self._catalog, "name": f"fresh-{next(self._number)}"}
@@ -364,6 +373,22 @@ class Table:
             Declared("GET", f"{one}/deliveries", "admin", own),
         ]
 
+    def _schedules(self) -> list[Declared]:
+        own, one = {"schedule": self._ours.schedule}, "/v1/schedules/{schedule}"
+        return [
+            Declared("GET", "/v1/schedules", "signed-in"),
+            Declared("POST", "/v1/schedules", "operator",
+                     send={"json": {"name": "nightly", "pipeline": self._ours.template,
+                                    "cron": "@yearly", "budget": 1,
+                                    "catalog": self._ours.catalog}}),
+            Declared("GET", one, "viewer", own),
+            Declared("GET", f"{one}/slots", "viewer", own),
+            Declared("POST", f"{one}/pause", "operator", self._fresh_schedule),
+            Declared("POST", f"{one}/resume", "operator", self._fresh_schedule),
+            Declared("POST", f"{one}/run", "operator", self._fresh_schedule),
+            Declared("DELETE", one, "operator", self._fresh_schedule),
+        ]  # fmt: skip
+
     def _server(self) -> list[Declared]:
         unknown: Mapping[str, Any] = {"at": {"rest": "nothing/there"}, "fine": (404,)}
         none = {"nicegui": nicegui.__version__, "key": "none", "path": "none", "name": "none"}
@@ -391,7 +416,7 @@ class Table:
         run, name = self._run, {"name": self._ours.run}
         return [
             *(Declared("GET", path, "signed-in", page=True) for path in
-              ("/", "/catalogue", "/runs", "/history", "/people", "/spend", "/audit",
+              ("/", "/catalogue", "/runs", "/history", "/people", "/spend", "/audit", "/schedules",
                "/knowledge")),
             Declared("GET", "/templates", "viewer", of_team=False, page=True),
             Declared("GET", "/new", "operator", of_team=False, page=True),
@@ -399,6 +424,8 @@ class Table:
             Declared("GET", "/knowledge/{name}", "viewer", {"name": self._ours.knowledge},
                      page=True),
             Declared("GET", "/runs/{name}", "viewer", name, page=True),
+            Declared("GET", "/schedules/{name}", "viewer", {"name": self._ours.schedule},
+                     page=True),
             Declared("GET", "/review/{run}", "viewer", run, page=True),
             Declared("GET", "/download/runs/{name}/report", "viewer", name),
             Declared("GET", "/download/runs/{name}/items.{kind}", "viewer",

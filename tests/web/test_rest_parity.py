@@ -42,6 +42,13 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "publish channels": ("GET /v1/publish/channels",),
     "faq entries": (f"GET {RUN}/faq",),
     "faq unanswered": (f"GET {RUN}/faq/unanswered",),
+    "schedule add": ("POST /v1/schedules",),
+    "schedule list": ("GET /v1/schedules",),
+    "schedule show": ("GET /v1/schedules/{schedule}", "GET /v1/schedules/{schedule}/slots"),
+    "schedule pause": ("POST /v1/schedules/{schedule}/pause",),
+    "schedule resume": ("POST /v1/schedules/{schedule}/resume",),
+    "schedule remove": ("DELETE /v1/schedules/{schedule}",),
+    "schedule run": ("POST /v1/schedules/{schedule}/run",),
     "knowledge add": ("POST /v1/uploads", "POST /v1/knowledge/{knowledge}/documents"),
     "knowledge list": ("GET /v1/knowledge",),
     "knowledge show": (
@@ -85,17 +92,19 @@ NO_MEANING = {
     "serve": "it is the server",
     "backup": "it writes a file of everybody's on the server's machine",
     "restore": "it makes a folder, and a running server has one",
+    "schedule work": "the server does it",
 }
 OPTIONS: Mapping[str, Mapping[str, str]] = {
     "import": {"files": "upload"},
     "estimate": {"source": "upload"},
     "trial": {"source": "upload", "gold": "gold_upload", "place": ""},
     "run": {"source": "upload", "output": ""},
+    "schedule add": {"gold": "gold_column"},
     "chat": {"resume": "conversation", "listing": "", "place": "", "deleting": ""},
 }
 """Options that are called otherwise over the API; nothing where a route gives the file itself."""
 BODIES = {"import": "ImportGiven", "estimate": "EstimateGiven", "trial": "TrialGiven",
-          "run": "RunGiven", "chat": "ChatGiven"}  # fmt: skip
+          "run": "RunGiven", "schedule add": "ScheduleGiven", "chat": "ChatGiven"}  # fmt: skip
 EVERYWHERE = {"folder", "as_json"}
 
 

@@ -118,13 +118,18 @@ class ScheduleView:
         return self.schedule.next_at if self.schedule.active else None
 
 
-async def add(workspace: Workspace, wanted: Wanted) -> ScheduleView:
+async def add(workspace: Workspace, wanted: Wanted, *, column_only: bool = False) -> ScheduleView:
     """Add a schedule; what cannot work is said now and not at three in the morning.
 
-    The runs are begun as who adds it, with the rights that person has by then. Raises UserError.
+    The runs are begun as who adds it, with the rights that person has by then. With `column_only`
+    gold is a column and no file: a request names no path. Raises UserError.
     """
     actor = workspace.actor
     _check(wanted)
+    if column_only and (gold := wanted.options.get("gold")):
+        found = await find_catalog(workspace.database, actor, wanted.options.get("catalog"))
+        if str(gold) not in found.columns:
+            raise ConfigError(f"the catalogue “{found.name}” has no column “{gold}”")
     zone = wanted.timezone or _own_zone()
     cron = parse_cron(wanted.cron, zone)
     budget, team = await _understood(workspace, wanted)
@@ -374,6 +379,7 @@ def budget_of(settings: Settings, schedule: Schedule) -> float:
 
 __all__ = [
     "KEPT",
+    "ONLY",
     "ScheduleView",
     "SlotView",
     "Wanted",

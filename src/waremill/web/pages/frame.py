@@ -23,6 +23,7 @@ NAVIGATION = (
     ("n", "/new", "nav.new"),
     ("k", "/chat", "nav.chat"),
     ("r", "/runs", "nav.runs"),
+    ("e", "/schedules", "nav.schedules"),
     ("h", "/history", "nav.history"),
     ("s", "/spend", "nav.spend"),
     ("p", "/people", "nav.people"),

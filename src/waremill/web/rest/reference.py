@@ -32,6 +32,7 @@ TAGS = [
     {"name": "playground", "description": "A draft tried on one product, or sides on a few."},
     {"name": "workspace", "description": "Whether the workspace is as it should be."},
     {"name": "runs", "description": "Estimates and runs: begin, follow, steer, take the result."},
+    {"name": "schedules", "description": "Runs that begin by themselves."},
     {"name": "trials", "description": "What a sample shows; marks on it."},
     {"name": "generate", "description": "One product now."},
     {"name": "chat", "description": "Talking about the catalogue and the shop's documents."},
@@ -40,7 +41,10 @@ TAGS = [
     {"name": "knowledge", "description": "Documents that steps, tools and chats search."},
     {"name": "history", "description": "Every change of a value; taking changes back."},
     {"name": "spend", "description": "What was paid."},
-    {"name": "webhooks", "description": "Whom we tell when a run ends or an item is accepted."},
+    {
+        "name": "webhooks",
+        "description": "Whom we tell: a run ended, an item accepted, a schedule stopped.",
+    },
     {"name": "people", "description": "Sign-in, users, teams, tokens, the audit log."},
 ]
 _REASONS = {
