@@ -84,6 +84,11 @@ class Table:
         )  # fmt: skip
         return {"schedule": (await schedules.add(self._workspace, wanted)).schedule.name}
 
+    async def _paused_schedule(self) -> At:
+        made = await self._fresh_schedule()
+        await schedules.pause(self._workspace, str(made["schedule"]))
+        return made
+
     async def _fresh_name(self) -> At:
         return {**self._catalog, "name": f"fresh-{next(self._number)}"}
 
@@ -384,7 +389,7 @@ class Table:
             Declared("GET", one, "viewer", own),
             Declared("GET", f"{one}/slots", "viewer", own),
             Declared("POST", f"{one}/pause", "operator", self._fresh_schedule),
-            Declared("POST", f"{one}/resume", "operator", self._fresh_schedule),
+            Declared("POST", f"{one}/resume", "operator", self._paused_schedule),
             Declared("POST", f"{one}/run", "operator", self._fresh_schedule),
             Declared("DELETE", one, "operator", self._fresh_schedule),
         ]  # fmt: skip

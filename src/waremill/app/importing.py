@@ -63,6 +63,8 @@ class Imported:
     problem_count: int = 0
     notes: list[str] = field(default_factory=list)
     number: int = 0
+    aside: int = 0
+    """Files of a folder that could not be read; `notes` say why."""
     position: int = 0
     """The place of the next row among all sources' rows."""
 
@@ -91,6 +93,7 @@ class ImportOptions:
     catalogue of its own, named after it, unless one is chosen. A new catalogue becomes the team's;
     only those of `teams` are known (None: of every team). `by` stands in the audit log; `role` is
     what it takes to import, and `called` a name by which a source is known instead of its address.
+    `since` takes of a database the rows alone whose column holds at least a value.
     """
 
     key: str | None = None
@@ -103,6 +106,7 @@ class ImportOptions:
     by: Actor | None = None
     role: Role = "operator"
     called: str | None = None
+    since: tuple[str, Any] | None = None
 
 
 def options_for(actor: Actor, options: ImportOptions, known: Sequence[Catalog]) -> ImportOptions:
@@ -135,7 +139,7 @@ async def import_sources(
     async with ReadingThread() as thread:
         paths = await thread.run(expand_sources, sources)
         for path in paths:
-            async with thread.open(path, options.sheet) as reader:
+            async with thread.open(path, options.sheet, options.since) as reader:
                 source = source_of(path, reader, options, sources, len(paths) > 1)
                 catalog = await work.one_source(source, thread.batches(reader), catalog)
     done, counts = work.done, work.counts

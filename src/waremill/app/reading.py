@@ -33,9 +33,11 @@ class ReadingThread:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     @asynccontextmanager
-    async def open(self, source: str, sheet: str | None = None) -> AsyncIterator[Reader]:
+    async def open(
+        self, source: str, sheet: str | None = None, since: tuple[str, Any] | None = None
+    ) -> AsyncIterator[Reader]:
         """Open a source; it is closed also where the wait for it was cut off."""
-        reader = await self.run(lambda: read_source(source, sheet=sheet))
+        reader = await self.run(lambda: read_source(source, sheet=sheet, since=since))
         try:
             yield reader
         finally:

@@ -58,14 +58,21 @@ _FOREIGN_BINARY = (
 _XML_WORKBOOK = b"urn:schemas-microsoft-com:office:spreadsheet"
 
 
-def read_source(source: str, *, sheet: str | None = None, limits: Limits | None = None) -> Reader:
+def read_source(
+    source: str,
+    *,
+    sheet: str | None = None,
+    limits: Limits | None = None,
+    since: tuple[str, Any] | None = None,
+) -> Reader:
     """Open a file or a database URL as a catalogue; use it as a context manager.
 
     `source` is a path or an SQLAlchemy URL with `?table=NAME` or `?query=SELECT…`, such as
     `sqlite:///shop.db?table=products`. `sheet` is a sheet's name or its number from 1 (workbooks
-    only). Raise SourceError, one sentence with the place, for whatever cannot be read.
+    only); `since` names a column of a database and the least it holds. Raise SourceError, one
+    sentence with the place, for whatever cannot be read.
     """
-    request = Request(sheet, limits or Limits())
+    request = Request(sheet, limits or Limits(), since)
     if is_url(source):
         return _open("database", source, request)
     path = Path(source)

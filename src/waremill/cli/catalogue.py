@@ -10,14 +10,17 @@ import click
 
 from waremill.app import Workspace
 from waremill.app.browsing import Browse, Slot
+from waremill.app.sourcing import import_source
 from waremill.cli.door import command, print_json, print_table, with_workspace
 from waremill.domain import Asset
+from waremill.errors import ConfigError
 
 SHOWN = 10
 
 
 @command("import", short_help="Import sheets into a catalogue.")
-@click.argument("files", nargs=-1, required=True)
+@click.argument("files", nargs=-1)
+@click.option("--source", metavar="NAME", help="Instead of FILES, a source of waremill.toml.")
 @click.option("--key", metavar="COL", help="The column that tells products apart.")
 @click.option("--group", metavar="COL", help="The column that joins SKUs to one product (SPU).")
 @click.option("--sheet", metavar="S", help="A workbook's sheet, by name or number from 1.")
@@ -26,12 +29,13 @@ def import_command(
     folder: str | None,
     as_json: bool,
     files: tuple[str, ...],
-    key: str | None,
-    group: str | None,
-    sheet: str | None,
-    catalog: str | None,
+    source: str | None,
+    **given: str | None,
 ) -> int:
     """Import FILES: xlsx, xls, ods, csv, tsv, jsonl, parquet, folders, or SQLAlchemy URLs.
+
+    A source that waremill.toml names may also be a REST address, or a folder or bucket whose new
+    and changed files are imported.
 
     Products are matched by key: new ones are added, changed ones updated, and columns that a file
     does not have keep their values.
@@ -42,9 +46,14 @@ def import_command(
             if sys.stderr.isatty():
                 click.echo(f"\r{rows:,} rows ", nl=False, err=True)
 
-        done = await workspace.import_catalog(
-            files, key=key, group=group, sheet=sheet, catalog=catalog, progress=progress
-        )
+        if bool(files) == bool(source):
+            raise ConfigError("name what to import: files, or --source NAME")
+        if source is None:
+            done = await workspace.import_catalog(files, **given, progress=progress)
+        elif given.pop("sheet") is not None:
+            raise ConfigError("--sheet is for files; a source is read whole")
+        else:
+            done = await import_source(workspace, source, **given)
         if sys.stderr.isatty():
             click.echo("\r", nl=False, err=True)
         if as_json:
@@ -59,7 +68,7 @@ def import_command(
                     ],
                 }
             )  # fmt: skip
-            return 0
+            return 1 if done.aside else 0
         for note in done.notes:
             click.echo(f"note: {note}", err=True)
         for problem in done.problems[:SHOWN]:
@@ -67,11 +76,11 @@ def import_command(
         if done.problem_count > SHOWN:
             click.echo(f"… and {done.problem_count - SHOWN:,} more rows like these", err=True)
         click.echo(
-            f"{done.catalog}: {done.new:,} new, {done.changed:,} changed, "
+            f"{done.catalog or source}: {done.new:,} new, {done.changed:,} changed, "
             f"{done.unchanged:,} unchanged"
             + (f", {done.problem_count:,} rows with problems" if done.problem_count else "")
         )
-        return 0
+        return 1 if done.aside else 0
 
     return with_workspace(folder, as_json, work)
 

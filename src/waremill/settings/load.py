@@ -134,14 +134,43 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A database that may be imported from by its name.
+    """What may be imported by its name: a database, a REST address, a folder or a bucket.
 
-    `url` is an SQLAlchemy URL with a table or a query; None where the `variable` that should hold
-    it is not set.
+    `url` is an SQLAlchemy URL with a table or a query, or an address; None where the `variable`
+    that should hold it is not set, and for a `folder`. `auth` is a header's value from the
+    environment; `lacks` names a variable that is needed and not set.
     """
 
     url: str | None = field(repr=False)
     variable: str | None = None
+    folder: str | None = None
+    pattern: str | None = None
+    settle_seconds: float = 10.0
+    key: str | None = None
+    group: str | None = None
+    catalog: str | None = None
+    changed_column: str | None = None
+    items: str | None = None
+    paging: str = "none"
+    page_param: str | None = None
+    size_param: str | None = None
+    page_size: int = 100
+    next_field: str = "next"
+    auth: str | None = field(default=None, repr=False)
+    auth_header: str = "Authorization"
+    rpm: int | None = None
+    allow_private: bool = False
+    lacks: str | None = None
+
+    @property
+    def kind(self) -> str | None:
+        """`folder`, `rest`, or a database's dialect; None where the URL is missing."""
+        if self.folder is not None:
+            return "folder"
+        if self.url is None:
+            return None
+        scheme = self.url.partition("://")[0].partition("+")[0].lower()
+        return "rest" if scheme in ("http", "https") else scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,15 +398,26 @@ def _check_fallbacks(document: Document, models: Mapping[str, Model]) -> None:
 
 
 def _sources(document: Document, environment: Mapping[str, str]) -> dict[str, Source]:
-    """Read the databases that may be imported from; an SQLite file is the workspace's."""
+    """Read what may be imported by name; an SQLite file and a folder are the workspace's."""
     found = {}
     for name in document.table("sources"):
         given = document.values("sources", name, pattern=("sources", "NAME"))
-        if len(given) != 1:
-            document.fail(("sources", name), f"“sources.{name}” needs one of url and url_env")
-        variable = given.get("url_env")
-        url = given.get("url") if variable is None else environment.get(variable)
-        found[name] = Source(_in_workspace(document, url), variable)
+        if len(given.keys() & {"url", "url_env", "folder"}) != 1:
+            document.fail(
+                ("sources", name), f"“sources.{name}” needs one of url, url_env and folder"
+            )
+        variable, folder = given.pop("url_env", None), given.get("folder")
+        url = given.pop("url", None) if variable is None else environment.get(variable)
+        if folder is not None and "://" not in folder:
+            given["folder"] = str(document.root / Path(folder).expanduser())
+        auth = given.pop("auth_env", None)
+        lacks = next(
+            (one for one in (variable, auth) if one is not None and one not in environment), None
+        )
+        found[name] = Source(
+            _in_workspace(document, url), variable, auth=environment.get(auth or ""), lacks=lacks,
+            **given,
+        )  # fmt: skip
     return found
 
 

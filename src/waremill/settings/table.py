@@ -14,20 +14,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from waremill.domain import Target
-from waremill.settings.names import suggestion
+from waremill.settings.names import CURRENCIES, suggestion
 
-# ISO 4217, active codes of national currencies (list one as of January 2025).
-_CURRENCIES = """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
-    BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS
-    GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW
-    KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD
-    NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD
-    SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED
-    VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG
-"""
 _ENDLESS = (math.inf, -math.inf)
 _STRUCTURED = ("auto", "schema", "tool", "object", "text")
+_PAGING = ("none", "page", "offset", "cursor", "link")
 _PROXY_HEADERS = ("x-forwarded-for", "forwarded")
 
 
@@ -114,7 +105,7 @@ def _choice(*choices: str) -> Callable[[Any], str]:
 
 def _currency(value: Any) -> str:
     code = _text(value)
-    known = _CURRENCIES.split()
+    known = CURRENCIES.split()
     if code not in known:
         hint = suggestion(code.upper(), known)
         raise ValueError(f"must be an ISO 4217 code such as CNY, EUR or USD{hint}")
@@ -344,11 +335,52 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "sources.NAME.url": Setting(
         _source_url,
-        "A database that admins may import from over REST, with ?table=NAME or ?query=SELECT ….",
+        "What may be imported by its name: a database, with ?table=NAME or ?query=SELECT …, or a "
+        "REST address that gives JSON.",
         "in url_env",
     ),
     "sources.NAME.url_env": Setting(
         _variable, "The variable that holds the URL, where it has a password.", "none"
+    ),
+    "sources.NAME.folder": Setting(
+        _text,
+        "Instead of a URL, a folder or bucket (s3://bucket/folder) whose new and changed files are "
+        "imported.",
+        "none",
+    ),
+    "sources.NAME.pattern": Setting(_text, "Which files of it, such as *.xlsx.", "all readable"),
+    "sources.NAME.settle_seconds": Setting(
+        _number(0), "How long a local file must have been left alone.", "10"
+    ),
+    "sources.NAME.key": Setting(_text, "The column that tells products apart.", "the catalogue's"),
+    "sources.NAME.group": Setting(_text, "The column that joins SKUs to one product.", "none"),
+    "sources.NAME.catalog": Setting(_text, "The catalogue.", "the only one"),
+    "sources.NAME.changed_column": Setting(
+        _text,
+        "Of a database: a column that grows with every change; what it had before is not read.",
+        "all is read",
+    ),
+    "sources.NAME.items": Setting(
+        _text, "Of REST: where the list of items stands, such as data.products.", "the longest"
+    ),
+    "sources.NAME.paging": Setting(
+        _choice(*_PAGING), "Of REST: how the next page is asked for.", "none"
+    ),
+    "sources.NAME.page_param": Setting(
+        _text, "The parameter with the page, offset or cursor.", "as paging is called"
+    ),
+    "sources.NAME.size_param": Setting(_text, "The parameter with the page's size.", "none"),
+    "sources.NAME.page_size": Setting(_whole(1), "Items a page.", "100"),
+    "sources.NAME.next_field": Setting(
+        _text, "Where the next cursor stands in a page, such as meta.next.", "next"
+    ),
+    "sources.NAME.auth_env": Setting(
+        _variable, "The variable with the header's value, such as Bearer ….", "none"
+    ),
+    "sources.NAME.auth_header": Setting(_text, "The header it goes into.", "Authorization"),
+    "sources.NAME.rpm": Setting(_whole(1), "Most requests a minute.", "none"),
+    "sources.NAME.allow_private": Setting(
+        _truth, "Whether the address may be private or loopback.", "false"
     ),
     "publish.CHANNEL.format": Setting(
         _text, "What is written: a format of publishing, such as google-merchant.", "required"

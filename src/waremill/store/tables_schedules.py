@@ -71,6 +71,30 @@ schedule_slots = Table(
 """`cause` is `cron`, `late` (made up for) or `person`; `state` is `due`, `queued`, `trial`, `run`,
 `skipped`, `missed`, `nothing`, `stopped` or `failed`. A live one is not settled yet."""
 
+source_states = Table(
+    "source_states",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("newest", Text, nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+"""How far a database was read: `newest` is JSON, the greatest value of its column that grows."""
+
+source_files = Table(
+    "source_files",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("changed", Text, nullable=False),
+    Column("hash", Text),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("seen_at", Float, nullable=False),
+)
+"""The files of a folder or bucket: `state` is `waiting`, `imported` or `aside`; `changed` is what
+the storage says of its last change, `seen_at` when it was first seen like that."""
+
 leads = Table(
     "leads",
     metadata,

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote_plus
 
 from waremill.catalog.readers.delimited import batches_of
@@ -59,6 +59,8 @@ def open_reader(source: str, request: Request) -> Reader:
         if url.get_backend_name() == "postgresql":
             connection.execute(sqlalchemy.text("SET TRANSACTION READ ONLY"))
         statement = _statement(connection, table, query, where)
+        if request.since is not None:
+            statement = _since(connection, statement, *request.since)
         result = connection.execution_options(stream_results=True, yield_per=BATCH_ROWS).execute(
             statement
         )
@@ -83,6 +85,48 @@ def open_reader(source: str, request: Request) -> Reader:
     except BaseException:
         close()
         raise
+
+
+def newest(source: str, column: str) -> Any:
+    """Give the greatest value of a source's column; None where it holds none."""
+    import sqlalchemy
+    from sqlalchemy.exc import SQLAlchemyError
+
+    url, table, query = parse_url(source)
+    where = Where(file=url.render_as_string(hide_password=True))
+    try:
+        engine = sqlalchemy.create_engine(_for_reading(url, where), poolclass=sqlalchemy.NullPool)
+        with engine.connect() as connection:
+            rows = _subquery(_statement(connection, table, query, where))
+            greatest = sqlalchemy.func.max(_named(connection, column))
+            return connection.execute(sqlalchemy.select(greatest).select_from(rows)).scalar()
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise SourceError(_reason(error), where) from error
+
+
+def _since(connection: Connection, statement: Executable, column: str, least: Any) -> Executable:
+    import sqlalchemy
+
+    rows = sqlalchemy.select(sqlalchemy.text("*")).select_from(_subquery(statement))
+    return rows.where(_named(connection, column) >= least)
+
+
+def _subquery(statement: Executable) -> Any:
+    """Give a statement's rows under a name."""
+    import sqlalchemy
+    from sqlalchemy.sql.elements import TextClause
+
+    if isinstance(statement, TextClause):
+        return sqlalchemy.text(f"({statement.text}) AS source_rows")
+    return cast("Any", statement).subquery("source_rows")
+
+
+def _named(connection: Connection, column: str) -> Any:
+    """Name a column of these rows; with its table, as SQLite takes an unknown one for a text."""
+    import sqlalchemy
+
+    quoted = connection.dialect.identifier_preparer.quote_identifier(column)
+    return sqlalchemy.literal_column(f"source_rows.{quoted}")
 
 
 def parse_url(source: str) -> tuple[URL, str | None, str | None]:

@@ -38,10 +38,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """How a source is to be read: which sheet (name or 1-based number) and within which limits."""
+    """How a source is to be read: which sheet (name or 1-based number) and within which limits.
+
+    `since` takes of a database the rows alone whose column holds at least a value.
+    """
 
     sheet: str | None = None
     limits: Limits = field(default_factory=Limits)
+    since: tuple[str, Any] | None = None
 
 
 class Batch:

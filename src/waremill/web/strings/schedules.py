@@ -27,7 +27,7 @@ STRINGS: dict[str, tuple[str, str]] = {
         "{count} {count:product|products}, at least {share}",
         "{count} 个商品，至少 {share}",
     ),
-    "sch.overlap": ("While the earlier one runs", "上一个未结束时"),
+    "sch.overlap": ("When the earlier one is not over", "上一个未结束时"),
     "sch.catch_up": ("After a downtime", "停机之后"),
     "sch.at": ("Due", "应执行时间"),
     "sch.cause": ("By", "触发"),
