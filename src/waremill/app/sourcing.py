@@ -199,8 +199,9 @@ async def _read(
     """Note that a source is read, then read it; errors name it and not its address."""
     source = workspace.settings.sources[name]
     if source.lacks is not None:
-        what = "address" if source.url is None else "header"
-        raise ConfigError(f"the source “{name}” has no {what}: set {source.lacks}")
+        if source.kind is None:
+            raise ConfigError(f"the source “{name}” has no address: set {source.lacks}")
+        raise ConfigError(f"the source “{name}” has no key: set {source.lacks}")
 
     def note(conn: Connection) -> None:
         auditing.record(conn, workspace.actor, "source.read", f"source {name}", team)

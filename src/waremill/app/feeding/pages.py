@@ -212,8 +212,9 @@ def _read(source: Source, body: bytes, link: str) -> Page:
         lists = [one for one in document.values() if isinstance(one, list)]
         items = max(lists, key=len, default=None)
     if not isinstance(items, list):
-        place = f" under “{source.items}”" if source.items else ""
-        raise SourceError(f"the source's page holds no list{place}; say where in items")
+        if source.items is None:
+            raise SourceError("the source's page holds no list; say with items where it is")
+        raise SourceError(f"the source's page holds no list under “{source.items}”")
     found = _NEXT.search(link)
     rows = [one for one in items if isinstance(one, dict)]
     return Page(rows, document, found[1] if found else None, sha256(body).digest())
