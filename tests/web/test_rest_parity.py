@@ -95,7 +95,7 @@ NO_MEANING = {
     "schedule work": "the server does it",
 }
 OPTIONS: Mapping[str, Mapping[str, str]] = {
-    "import": {"files": "upload"},
+    "import": {"files": "upload", "source": ""},
     "estimate": {"source": "upload"},
     "trial": {"source": "upload", "gold": "gold_upload", "place": ""},
     "run": {"source": "upload", "output": ""},

@@ -101,7 +101,7 @@ def newest(source: str, column: str) -> Any:
             greatest = sqlalchemy.func.max(_named(connection, column))
             return connection.execute(sqlalchemy.select(greatest).select_from(rows)).scalar()
     except (SQLAlchemyError, ImportError, ValueError) as error:
-        raise SourceError(_reason(error), where) from error
+        raise SourceError(refusal_of(error), where) from error
 
 
 def _since(connection: Connection, statement: Executable, column: str, least: Any) -> Executable:
