@@ -22,6 +22,8 @@ from catalog.marketplace_books import (
 from waremill.catalog.publishers.channel import Channel, ChannelOptions, Record
 from waremill.catalog.publishers.formats import find_format
 from waremill.catalog.publishers.mapping import load_mapping
+from waremill.catalog.publishers.workbooks.filling import Filling, Wanted
+from waremill.catalog.publishers.workbooks.parts import Workbook, visible
 from waremill.errors import ConfigError, UserError
 
 SHEET = "xl/worksheets/sheet1.xml"
@@ -306,3 +308,46 @@ def test_memory_does_not_grow_with_the_rows(channel: Channel, tmp_path: Path) ->
 
     peak(10)
     assert peak(4_000) < peak(400) + 1_500_000
+
+
+REAL = {
+    "attendance.xlsx": 2, "bilingual_government.xlsm": 10, "duplicate_unnamed_columns.xlsx": 1,
+    "header_not_in_row1.xlsx": 3, "merged_cells.xlsx": 1, "multiline_headers.xlsx": 1,
+    "preamble_and_footer.xlsx": 1, "zh_comments_links_merges.xlsx": 1,
+    "zh_formula_two_sheets.xlsx": 1, "zh_serial_numbers.xlsx": 1, "zh_us_date_formats.xlsx": 1,
+}  # fmt: skip
+"""Workbooks of real people, and the row of one that names a column."""
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_workbook_is_filled_and_only_its_sheet_changes(
+    shared_data: Path, tmp_path: Path, name: str
+) -> None:
+    path = shared_data / "hard-files" / name
+    sheet = next(visible(Workbook(path).sheets))
+    rows = CalamineWorkbook.from_path(str(path)).get_sheet_by_name(sheet.name)
+    lines = rows.to_python(skip_empty_area=False)
+    texts = (str(one).strip() for one in lines[REAL[name] - 1])
+    column = next(text for text in texts if text)
+    filling = Filling(path, Wanted((column,), header=REAL[name]))
+    out = tmp_path / name
+    assert filling.write(((None, {column: f"值 {n}"}) for n in range(3)), out) == 3
+    filling.close()
+    before, after = parts_of(path), parts_of(out)
+    assert [one for one in before if before[one] != after[one]] == [sheet.part]
+    place, start = next(iter(filling.layout.columns.values())), filling.layout.free
+    again = CalamineWorkbook.from_path(str(out)).get_sheet_by_name(sheet.name)
+    found = again.to_python(skip_empty_area=False)
+    assert [row[place] for row in found[start - 1 : start + 2]] == ["值 0", "值 1", "值 2"]
+    assert [row[:place] for row in found[: start - 1]] == [
+        row[:place] for row in lines[: start - 1]
+    ]
+    openpyxl.load_workbook(out)
+
+
+def test_a_sheet_that_says_it_is_visible_is_shown(tmp_path: Path) -> None:
+    template = amazon_book(tmp_path / "amazon.xlsx")
+    rewritten(template, {"xl/workbook.xml": lambda text: text.replace(
+        b'name="Template"', b'name="Template" state="visible"'
+    )})  # fmt: skip
+    assert [one.name for one in visible(Workbook(template).sheets)] == ["Template"]

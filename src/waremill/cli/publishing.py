@@ -23,10 +23,14 @@ class _Publish(click.Group):
     """A group whose first word may also be a run: `publish RUN CHANNEL OUT…`."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Take the first word as a run where it is no command."""
-        if args and args[0] not in self.commands:
-            return "run", self.commands["run"], args
-        return super().resolve_command(ctx, args)
+        """Take the first word as a run where it is no command; `-C DIR` may stand before it."""
+        place = 0
+        while place < len(args) and args[place].startswith("-"):
+            place += 2 if args[place] == "-C" else 1
+        word = args[place] if place < len(args) else ""
+        if word in self.commands:
+            return word, self.commands[word], [*args[:place], *args[place + 1 :]]
+        return "run", self.commands["run"], args
 
 
 @click.group(

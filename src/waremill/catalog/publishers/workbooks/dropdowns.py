@@ -223,7 +223,10 @@ class Dropdowns:
     def _reader(self) -> Any:
         import python_calamine as calamine
 
-        return _open(calamine, self._book)
+        try:
+            return _open(calamine, self._book)
+        except calamine.CalamineError:  # a sheet of a kind it does not know
+            raise NotFollowed from None
 
     def _broken(self, rule: Rule, number: float, name: str) -> str | None:
         """Say what a rule allows where it does not allow a number; None where it does."""

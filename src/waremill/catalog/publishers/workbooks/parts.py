@@ -86,7 +86,8 @@ class Workbook:
             relation = one.get(f"{_RELATIONS}id") or one.get(f"{_STRICT}id")
             kind, part = relations.get(relation, ("", ""))
             if kind.endswith("/worksheet"):
-                found.append(Sheet(one.get("name", ""), part, one.get("state") is None))
+                shown = one.get("state", "visible") == "visible"
+                found.append(Sheet(one.get("name", ""), part, shown))
         return tuple(found)
 
     @cached_property
