@@ -93,6 +93,10 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]
         shared(shell, finished)
         shell.run("backup", "backup", str(folder.parent / "b.tar.gz"))
         shell.run("error", "backup", str(folder.parent / "b.tar.gz"), code=2)
+        shell.run("erase", "erase", "P0011")
+        with (folder / "waremill.toml").open("a", encoding="utf-8") as file:
+            file.write("[retention]\nanswers = 30\n")
+        shell.run("retain", "retain", "--yes")
         back = Shell(folder.parent / "back")
         back.folder.mkdir()
         back.run("restore", "restore", str(folder.parent / "b.tar.gz"))

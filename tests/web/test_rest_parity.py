@@ -93,6 +93,8 @@ NO_MEANING = {
     "backup": "it writes a file of everybody's on the server's machine",
     "restore": "it makes a folder, and a running server has one",
     "schedule work": "the server does it",
+    "erase": "it cannot be taken back, and is for who runs the machine",
+    "retain": "the machine's cron calls it",
 }
 OPTIONS: Mapping[str, Mapping[str, str]] = {
     "import": {"files": "upload", "source": ""},

@@ -43,6 +43,8 @@ COMMANDS: dict[str, str] = {
     "user": "people",
     "backup": "operations",
     "restore": "operations",
+    "erase": "operations",
+    "retain": "operations",
 }
 """Every command and the module that holds it; a module is imported when its command is used."""
 
@@ -75,6 +77,8 @@ SUMMARIES: dict[str, str] = {
     "user": "Accounts, teams, roles and API tokens.",
     "backup": "Write database, files and pictures to one file.",
     "restore": "Make a workspace from a backup.",
+    "erase": "Erase what there is of products.",
+    "retain": "Delete what is older than the settings keep it.",
 }
 """One line on each command, here so that `--help` imports nothing."""
 

@@ -1,4 +1,4 @@
-"""The commands for who keeps it running: `backup` and `restore`."""
+"""The commands for who keeps it running: `backup`, `restore`, `erase` and `retain`."""
 
 from __future__ import annotations
 
@@ -75,3 +75,56 @@ def restore_command(folder: str | None, as_json: bool, file: Path, replace: bool
         return 0
 
     return exit_code(as_json, lambda: run_loop(work()))
+
+
+@command("erase", short_help="Erase what there is of products.")
+@click.argument("keys", nargs=-1, required=True)
+@click.option("--catalog", metavar="NAME", help="Their catalogue (default: the only one).")
+@click.option("--yes", "really", is_flag=True, help="Erase; without it is only said what would be.")
+def erase_command(
+    folder: str | None, as_json: bool, keys: tuple[str, ...], catalog: str | None, really: bool
+) -> int:
+    """Erase the products with these KEYS: attributes, versions, results, replies, pictures.
+
+    Sums and receipts' hashes stay; backups and what was published elsewhere are not reached.
+    """
+
+    async def work(workspace: Workspace) -> int:
+        from waremill.app.operations.erasing import erase
+
+        found = await erase(workspace, keys, catalog=catalog, really=really)
+        if as_json:
+            print_json({"catalog": found.catalog, "products": found.products,
+                        "rows": found.counts, "erased": found.done})  # fmt: skip
+            return 0
+        rows = ", ".join(f"{count:,} {name}" for name, count in found.counts.items() if count)
+        verb = "erased" if found.done else "would erase"
+        click.echo(f"{verb} {found.products:,} products of {found.catalog}: {rows or 'no rows'}")
+        if not found.done:
+            click.echo("nothing was done; add --yes to erase them", err=True)
+        return 0
+
+    return with_workspace(folder, as_json, work)
+
+
+@command("retain", short_help="Delete what is older than the settings keep it.")
+@click.option("--yes", "really", is_flag=True, help="Delete; else it is only said what would be.")
+def retain_command(folder: str | None, as_json: bool, really: bool) -> int:
+    """Delete what [retention] no longer keeps: replies, conversations, sent messages."""
+
+    async def work(workspace: Workspace) -> int:
+        from waremill.app.operations.retaining import retain
+
+        found = await retain(workspace, really=really)
+        if as_json:
+            print_json([{"kind": one.kind, "days": one.days, "rows": one.rows,
+                         "deleted": one.done} for one in found])  # fmt: skip
+            return 0
+        for one in found:
+            verb = "deleted" if one.done else "would delete"
+            click.echo(f"{verb} {one.rows:,} {one.kind} older than {one.days} days")
+        if not really:
+            click.echo("nothing was done; add --yes to delete them", err=True)
+        return 0
+
+    return with_workspace(folder, as_json, work)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from waremill.domain import Model, Price
 from waremill.errors import ConfigError, Where
 from waremill.settings.document import Document
+from waremill.settings.keeping import Retention
 from waremill.settings.models import build_model, unknown_model, vendor_problem
 from waremill.settings.table import SETTINGS
 from waremill.settings.workspace import (
@@ -220,6 +221,7 @@ class Settings:
     pictures: Pictures
     knowledge: Knowledge
     tools: Tools
+    retention: Retention
     ray: Cluster
     database: str = field(repr=False)
     models_folder: Path | None
@@ -298,6 +300,7 @@ def load_settings(
         pictures=_pictures(document),
         knowledge=Knowledge(**document.values("knowledge")),
         tools=Tools(**document.values("tools")),
+        retention=Retention(**document.values("retention")),
         ray=Cluster(**document.values("ray")),
         database=_database(document, variables),
         models_folder=_folder(variables.get("WAREMILL_MODELS")),

@@ -468,6 +468,15 @@ SETTINGS: Mapping[str, Setting] = {
     "ray.gpus": Setting(
         _number(0), "GPUs that each asks for where a step runs a diffusion model itself.", "1"
     ),
+    "retention.answers": Setting(
+        _whole(1), "Days after which `retain` deletes models' replies; results stay.", "kept"
+    ),
+    "retention.chats": Setting(
+        _whole(1), "Days after its last turn `retain` deletes a conversation.", "kept"
+    ),
+    "retention.deliveries": Setting(
+        _whole(1), "Days after which `retain` deletes messages that webhooks got.", "kept"
+    ),
     "prices.USE": Setting(
         _price_table, "Price of a model by its `use`, for all aliases; as `price` below.", "known"
     ),

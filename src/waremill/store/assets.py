@@ -72,6 +72,20 @@ class Assets:
             return self._local(asset).is_file()
         return bool(self._remote.exists(self._url(asset)))
 
+    async def forget(self, reference: str) -> None:
+        """Delete the content of a reference, if it is there; nothing may refer to it any more."""
+        await asyncio.to_thread(self._forget, reference)
+
+    def _forget(self, reference: str) -> None:
+        asset = Asset.parse(reference)
+        if asset is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if self._folder is not None:
+                self._local(asset).unlink()
+            else:
+                self._remote.rm_file(self._url(asset))
+
     def path(self, reference: str) -> Path | None:
         """Give a reference's file where the storage is a local folder that has it, else None."""
         asset = Asset.parse(reference)
