@@ -12,7 +12,7 @@ from waremill.review.sampling import percent, plan
 from waremill.web.pages import tables
 from waremill.web.pages.frame import plain
 from waremill.web.pages.review_filters import address
-from waremill.web.pages.review_focus import Judging
+from waremill.web.pages.review_judging import Judging
 from waremill.web.pages.review_sitting import Sitting
 from waremill.web.pages.review_turns import Turn
 from waremill.web.pages.shell import View

@@ -14,6 +14,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "error.row": ("row {value}", "第 {value} 行"),
     "error.column": ("column “{value}”", "“{value}”列"),
     "error.ConfigError": ("{message}", "设置或输入有误（{message}）"),
+    "error.DatabaseGone": ("{message}", "数据库没有响应（{message}）"),
     "error.TemplateError": ("{message}", "模板有误（{message}）"),
     "error.SourceError": ("{message}", "文件无法读取（{message}）"),
     "error.NotFound": ("{message}", "没有找到（{message}）"),
