@@ -188,6 +188,8 @@ class BoundStep:
     first request, in order, and `preview_with` that request with what was found for each.
 
     A step that sends several requests for one item has `foresee`, which gives them all.
+
+    `reads` are the attributes its settings name, where it reads those alone.
     """
 
     name: str
@@ -209,6 +211,7 @@ class BoundStep:
     foresee: Callable[[Item, Mapping[str, Any], Outlook], Awaitable[Sequence[Foreseen]]] | None = (
         None
     )
+    reads: tuple[str, ...] = ()
 
 
 def scalar(text: str) -> Any:

@@ -15,6 +15,7 @@ from tests.vendor import Reply, Vendor
 from tests.workspaces import PRICE, make_workspace, write_sheet
 
 from waremill.app import Workspace, knowing, open_workspace
+from waremill.app.editing import Editor
 from waremill.app.exemplars import assembled
 from waremill.app.faqs import Entry, Open, gather
 from waremill.app.faqs.meaning import meaning_of
@@ -173,6 +174,29 @@ async def test_a_pipeline_that_asks_no_questions_is_refused(tmp_path: Path) -> N
             status = await workspace.run("copy")
             with pytest.raises(ConfigError, match="has no step faq"):
                 await gather(workspace, status.run, Entry)
+
+
+async def test_a_fact_that_no_product_has_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    wrong = PIPELINE.replace("facts: [name]", "facts: [nmae, weight]")
+    root = make_workspace(
+        tmp_path / "shop", "http://127.0.0.1:9/v1",
+        files={"pipelines/questions.yaml": wrong, "questions/shoppers.csv": QUESTIONS,
+               "guide.md": GUIDE},
+    )  # fmt: skip
+    async with open_workspace(root) as workspace:
+        sheet = write_sheet(root / "products.csv", PRODUCTS)
+        await workspace.import_catalog([sheet], key="sku")
+        await knowing.add_documents(workspace, "guide", [str(root / "guide.md")])
+        with pytest.raises(ConfigError, match="unknown field `nmae`, did you mean `name`") as said:
+            await workspace.run("questions")
+        assert said.value.where is not None and said.value.where.line == 4
+        problems = await Editor(workspace).lint("pipelines/questions.yaml", wrong)
+        assert [(one.severity, one.line) for one in problems] == [("error", 4)] * 2
+        assert problems[1].message == "faq: unknown field `weight`"
+        # What this catalogue lacks altogether another may have.
+        lacking = PIPELINE.replace("facts: [name]", "facts: [name, weight]")
+        (root / "pipelines" / "questions.yaml").write_text(lacking, encoding="utf-8")
+        assert (await workspace.estimate("questions")).items == 8
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from waremill import checks
 from waremill.app.assembly import Assembly, assemble
 from waremill.app.workfiles import GLOSSARY, Overlay
 from waremill.app.working import review_condition
-from waremill.errors import UserError
+from waremill.errors import UserError, Where
 from waremill.pipeline import pipeline_names
 from waremill.rules import (
     load_channels,
@@ -187,6 +187,24 @@ def _pipeline(
             if knowledge is not None and name not in knowledge:
                 rest = did_you_mean(name, knowledge)
                 yield Lint("error", f"unknown knowledge `{name}`{rest}", path, written.line)
+    if columns is not None:
+        for _, message, where in unknown_reads(assembly, columns):
+            yield Lint("error", message, path, where.line)
+
+
+def unknown_reads(assembly: Assembly, columns: Collection[str]) -> Iterator[tuple[str, str, Where]]:
+    """Give attributes that steps name and no product has, what to say of each, and where.
+
+    The first is the name that was probably meant, empty where none is near.
+    """
+    known = dict.fromkeys(columns)
+    for written, step in zip(assembly.pipeline.steps, assembly.steps, strict=True):
+        for name in step.reads:
+            if name not in known:
+                rest = did_you_mean(name, known)
+                place = Where(written.file or None, line=written.line)
+                yield rest, f"{step.name}: unknown field `{name}`{rest}", place
+        known |= dict.fromkeys(step.fields)
 
 
 def _others(files: Mapping[str, str], path: str, text: str) -> Iterator[Lint]:

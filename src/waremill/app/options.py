@@ -18,6 +18,7 @@ from waremill.app.finding import find_catalog
 from waremill.app.importing import ImportOptions, import_sources, options_for, shown
 from waremill.app.increments.basis import Basis, result_settings
 from waremill.app.informing import knowledge_of
+from waremill.app.linting import unknown_reads
 from waremill.app.product_search import narrowed
 from waremill.app.scheduling.increments import increment
 from waremill.app.slotting import NO_SLOTS, Slots
@@ -111,6 +112,9 @@ async def prepare(
     _check_way(settings, assembly, options, kind)
     catalog, number = await _catalog(workspace, options, role)
     await knowledge_of(workspace.as_team(catalog.team_id), assembly)  # a run sees its team's alone
+    for meant, message, place in unknown_reads(assembly, catalog.columns):
+        if meant:  # a pipeline for several catalogues may well name what this one lacks
+            raise ConfigError(message, place)
     slots = Slots(slot_names(assembly.rules.schemas), targets)
     choice = choose(catalog, database.dialect, options, number, slots)
     params = {**assembly.pipeline.params, **options.get("params", {})}

@@ -76,6 +76,7 @@ def make(step: StepSettings, kit: Kit) -> BoundStep:
         preview=faq.preview, calls=faq.most, fields=(faq.field, f"{faq.field}_unanswered"),
         needs_target=True, knowledge=(*faq.retrieval.knowledge, *faq.asked_in),
         searches=faq.searches, preview_with=faq.preview_with, foresee=faq.foresee,
+        reads=faq.facts,
         provenance={**faq.own, "version": faq.template.version, "model": step.model or kit.model},
     )  # fmt: skip
 
@@ -104,7 +105,7 @@ class _Faq:
         query = {"query": "{{ question }}", "top": 4, **settings}
         self.retrieval: Retrieval = retrieval_of(query, "faq", where)
         facts = settings.get("facts", ())
-        self._facts = (facts,) if isinstance(facts, str) else tuple(facts)
+        self.facts: tuple[str, ...] = (facts,) if isinstance(facts, str) else tuple(facts)
         source = settings.get("questions")
         self.asked_in: tuple[str, ...] = ()
         self._questions = Questions(())
@@ -172,7 +173,7 @@ class _Faq:
         return reason
 
     def _facts_of(self, item: Item) -> dict[str, Any]:
-        names = self._facts or tuple(item.values)
+        names = self.facts or tuple(item.values)
         own = (self.field, f"{self.field}_unanswered")
         return {
             name: item.values[name]
