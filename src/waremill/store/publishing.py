@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, func, insert, literal, select, union, update
+from sqlalchemy import Connection, Select, func, insert, literal, select, text, union, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -110,8 +110,8 @@ class LiveProduct:
 
 def value_hash(value: Any) -> bytes:
     """Give a value's hash: 16 bytes of BLAKE2b of its JSON with sorted names."""
-    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    return blake2b(text, digest_size=16).digest()
+    document = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return blake2b(document, digest_size=16).digest()
 
 
 # Publications.
@@ -135,9 +135,9 @@ def open_publication(conn: Connection, values: Mapping[str, Any]) -> Publication
 
 def unfinished(conn: Connection, channel: str) -> Publication | None:
     """Give the publication of a channel that has not ended."""
-    query = select(publications).where(
-        publications.c.channel == channel, publications.c.state.in_(OPEN)
-    )
+    # Word for word as in the partial index: SQLite does not match bound parameters.
+    is_open = text("publications.state IN ('working', 'written')")
+    query = select(publications).where(publications.c.channel == channel, is_open)
     row = conn.execute(query).first()
     return None if row is None else _as_publication(row)
 
