@@ -26,7 +26,7 @@ from tests.vendor import Reply, Vendor
 from tests.vendor_batches import BatchFaults
 
 from waremill.domain import Chat, ImageRequest, Message, Model
-from waremill.providers.batches import batch_price
+from waremill.providers.batches import batch_price, open_batches
 from waremill.runs.work import Ended
 from waremill.store import batches as store
 from waremill.store.database import Database
@@ -272,6 +272,20 @@ async def test_another_s_batch_of_the_same_size_is_not_taken_for_a_lost_one(
         assert [len(one.lines) for one in vendor.desk.batches.values()] == [4, 4]
     assert await states(database, run) == {"ready": 8}
     assert vendor.stats()["answered"] == {"1": 8}
+
+
+async def test_a_batch_that_may_be_another_s_is_never_cancelled(database: Database) -> None:
+    faults = BatchFaults(seconds=1_000, submits=["ok", "500"])
+    async with Vendor(batches=faults) as vendor:
+        stranger = open_batches(model(vendor, "anthropic"))
+        chat = Chat((Message("user", "theirs"),), 5)
+        lines = b"".join([await stranger.line(f"theirs-{n}", chat) for n in range(3)])
+        theirs = await stranger.begin("theirs", None, lines)
+        await stranger.aclose()
+        run = await start(database, 3)
+        async with batched(database, run, model(vendor, "anthropic")) as one:
+            await stopped(one, vendor, Ended("cancelled"))
+        assert vendor.desk.batches[theirs.id].status == "in_progress"
 
 
 async def test_a_line_that_keeps_a_batch_from_beginning_fails_alone(database: Database) -> None:

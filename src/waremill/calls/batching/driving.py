@@ -43,6 +43,9 @@ READS = 8
 """How often results that break off are read; what is missing then counts as unanswered."""
 DOUBTS = 2
 """Looks for a batch that may have been sent, `poll` seconds apart, before it is sent again."""
+UNSURE = "unsure"
+"""The outcome of an open batch that was found again and may be somebody else's: it is waited for,
+and never cancelled."""
 TOO_MUCH = frozenset({"token_limit_exceeded", "batch_queue_full", "request_limit_exceeded"})
 """Why a batch is not begun now but may be later (OpenAI's `errors` of a failed batch)."""
 
@@ -153,7 +156,8 @@ class Batching:
             for batch in list(self._open.values()):
                 await self._cancel(batch, told)
             await self._look_at_due()
-            if not self._open or time.monotonic() > until:
+            unsure = all(batch.outcome == UNSURE for batch in self._open.values())
+            if unsure or time.monotonic() > until:
                 break
             await self._idle(asyncio.Event(), until - time.monotonic())
         return len(self._open)
@@ -163,6 +167,8 @@ class Batching:
             await self._recover(batch, begin=False)
             batch = self._open.get(batch.id, batch)
         if batch.state != "submitted" or batch.vendor_id is None or batch.id in told:
+            return
+        if batch.outcome == UNSURE:
             return
         try:
             await self._lane(batch).batches.cancel(batch.vendor_id)
@@ -248,7 +254,7 @@ class Batching:
         now = await self._stock.database.read(clock)
         batch = await self._change(
             batch, state="submitted", vendor_id=look.id, submitted_at=now, note=None,
-            expires_at=look.expires_at,
+            expires_at=look.expires_at, outcome=None if look.certain else UNSURE,
         )  # fmt: skip
         first = min(FIRST_LOOK, self._rules.poll)
         self._watches[batch.id] = _Watch(time.monotonic() + first, first)

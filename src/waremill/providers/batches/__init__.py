@@ -50,7 +50,8 @@ class BatchLook:
     """A batch as the vendor tells of it.
 
     `outcome` is the vendor's word for how it ended, `expires_at` in Unix seconds. `done` and
-    `failed` count requests as far as the vendor tells. `files` hold its results.
+    `failed` count requests as far as the vendor tells. `files` hold its results. One that is not
+    `certain` was found by its size and time alone, and may be somebody else's.
     """
 
     id: str
@@ -62,6 +63,7 @@ class BatchLook:
     expires_at: float | None = None
     files: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class AnthropicBatches:
                 created = _seconds(row.get("created_at")) or 0.0
                 if created < intent.since - SKEW_SECONDS:
                     return None
-                look = _look(row)
+                look = replace(_look(row), certain=False)
                 if look.total == intent.count and look.id not in intent.others:
                     return look
             if not page.get("has_more") or not rows:
