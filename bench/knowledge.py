@@ -1,10 +1,13 @@
 """Measure knowledge: how often the right passage is found, and how fast.
 
     python -m bench.knowledge [--no-quality] [--no-speed] [--passages 100000] [--all-embedders]
+    python -m bench.knowledge --recall 20000 100000
 
 Found: over real questions, plain BM25 beside words alone, the embedder alone and the hybrid search
 as it is used; with `--all-embedders` each local one, which takes half an hour. Fast: embedding,
-indexing and searching, in a process of its own.
+indexing and searching, in a process of its own. With `--recall` neither of them, but what the
+approximate search of so many passages of real text finds of what an exact one finds, and how fast;
+the first time 100,000 passages have to be embedded.
 """
 
 from __future__ import annotations
@@ -26,9 +29,10 @@ import orjson
 from bench.meter import peak_memory
 from bench.process import PLACE, client
 from bench.question_sets import Question, QuestionSet, question_sets
+from bench.recall import MOST, recall
 from bench.run import machine, show_table
 from waremill.knowledge.embedding import DEFAULT, Embedder, local_names, open_local
-from waremill.knowledge.index import Bounds, Index, Row
+from waremill.knowledge.index import APPROXIMATE_FROM, Bounds, Index, Row
 from waremill.knowledge.searching import search
 
 FOLDER = PLACE / "knowledge"
@@ -274,6 +278,7 @@ def main() -> None:
     parser.add_argument("--child", choices=("rates", "large"), help=argparse.SUPPRESS)
     parser.add_argument("--embedder", default=DEFAULT)
     parser.add_argument("--all-embedders", action="store_true")
+    parser.add_argument("--recall", type=_size, nargs="+", metavar="PASSAGES")
     options = parser.parse_args()
     names = local_names() if options.all_embedders else (options.embedder,)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -284,6 +289,12 @@ def main() -> None:
         print(orjson.dumps(asyncio.run(work)).decode(), flush=True)
         return
     numbers: dict[str, Any] = {"machine": machine()}
+    if options.recall:
+        rows, numbers["recall"] = asyncio.run(recall(options.recall, options.embedder))
+        show_table(rows)
+        print("made again:", numbers["recall"]["made again"])
+        _keep("knowledge-recall.json", numbers)
+        return
     if not options.no_quality:
         rows, numbers["quality"] = asyncio.run(quality(names))
         print("hit@5 (mrr@10)")
@@ -294,7 +305,17 @@ def main() -> None:
             print(name, numbers[f"rates {name}"], flush=True)
         numbers["large"] = _child("large", options.embedder, options.passages)
         print(numbers["large"])
-    Path(PLACE / "knowledge.json").write_bytes(orjson.dumps(numbers, option=orjson.OPT_INDENT_2))
+    _keep("knowledge.json", numbers)
+
+
+def _size(text: str) -> int:
+    if not text.isdigit() or not APPROXIMATE_FROM <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"from {APPROXIMATE_FROM:,} to {MOST:,}, not {text}")
+    return int(text)
+
+
+def _keep(name: str, numbers: dict[str, Any]) -> None:
+    Path(PLACE / name).write_bytes(orjson.dumps(numbers, option=orjson.OPT_INDENT_2))
 
 
 def _child(what: str, name: str, passages: int) -> Any:
