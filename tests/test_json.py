@@ -174,6 +174,7 @@ def known(shell: Shell) -> None:
     shell.run("knowledge-show", "knowledge", "show", "help")
     shell.run("knowledge-document", "knowledge", "show", "help", "remote.md")
     shell.run("knowledge-search", "knowledge", "search", "help", "reset", "--where", "a=1")
+    shell.run("export", "knowledge", "export", "help", str(folder / "passages.csv"))
     shell.run("knowledge-rebuild", "knowledge", "rebuild", "help")
     shell.run("knowledge-remove", "knowledge", "remove", "help", "remote.md")
     shell.run("knowledge-remove", "knowledge", "remove", "help", "--all")

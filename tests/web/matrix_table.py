@@ -180,6 +180,7 @@ class Table:
             Declared("DELETE", under, "operator", self._fresh_base),
             Declared("POST", f"{under}/search", "viewer", base, query),
             Declared("POST", f"{under}/rebuild", "operator", base),
+            Declared("GET", f"{under}/export", "viewer", base, {"params": {"format": "csv"}}),
             Declared("GET", f"{under}/documents", "viewer", base),
             Declared("POST", f"{under}/documents", "operator", base, sent, of_team=False),
             Declared("GET", f"{under}/documents/{{document}}", "viewer", document),

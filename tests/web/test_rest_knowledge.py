@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -105,6 +106,18 @@ async def test_a_stream_of_adding_ends_with_the_problem(shop: Shop) -> None:
     ((name, problem),) = events(reply.text)
     assert (name, problem["status"]) == ("error", 404)
     assert "there is no upload" in problem["detail"]
+
+
+async def test_a_bases_passages_come_as_a_file(shop: Shop) -> None:
+    await add(shop, await send(shop, "remote.md", REMOTE))
+    reply = await shop.client.get(f"{BASE}/export", params={"format": "csv"})
+    assert reply.status_code == 200
+    assert 'filename="help.csv"' in reply.headers["content-disposition"]
+    assert "remote.md" in reply.text and "Hold the home button" in reply.text
+    lines = (await shop.client.get(f"{BASE}/export")).text.splitlines()
+    assert [json.loads(line)["headings"] for line in lines] == [["Remote"]]
+    await shop.ask("GET", f"{BASE}/export?format=pdf", status=422)
+    await shop.ask("GET", "/v1/knowledge/nothing/export", status=404)
 
 
 async def test_a_document_of_an_address_is_named_by_it(shop: Shop) -> None:

@@ -56,6 +56,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         "GET /v1/knowledge/{knowledge}/documents/{document}",
     ),
     "knowledge search": ("POST /v1/knowledge/{knowledge}/search",),
+    "knowledge export": ("GET /v1/knowledge/{knowledge}/export",),
     "knowledge rebuild": ("POST /v1/knowledge/{knowledge}/rebuild",),
     "knowledge remove": (
         "DELETE /v1/knowledge/{knowledge}/documents/{document}",

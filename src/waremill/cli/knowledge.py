@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -284,7 +285,31 @@ def search_command(
     return with_workspace(folder, as_json, work)
 
 
+@command("export", short_help="Write a base's passages to a file.")
+@click.argument("name")
+@click.argument("out")
+def export_command(folder: str | None, as_json: bool, name: str, out: str) -> int:
+    """Write the passages of the knowledge base NAME to OUT.
+
+    OUT is xlsx, csv, tsv, jsonl or parquet, by its suffix. A row has a passage's id, document,
+    title, headings, page, text and metadata.
+    """
+
+    async def work(workspace: Workspace) -> int:
+        written = await knowing.export_base(workspace, name, Path(out))
+        if as_json:
+            print_json({"path": out, "rows": written.rows, "notes": list(written.notes)})
+            return 0
+        for note in written.notes:
+            click.echo(f"note: {note}", err=True)
+        click.echo(f"{written.rows:,} passages in {out}")
+        return 0
+
+    return with_workspace(folder, as_json, work)
+
+
 for _one in (
-    add_command, list_command, show_command, search_command, rebuild_command, remove_command,
+    add_command, list_command, show_command, search_command, export_command, rebuild_command,
+    remove_command,
 ):  # fmt: skip
     knowledge_command.add_command(_one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ _PIECES = BulkInsert(
 )  # fmt: skip
 METADATA = 2_000
 """Different metadata of a base's documents that are counted."""
+_A_FETCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,21 @@ def pieces_after(
         .limit(limit)
     )
     return [_as_found(row) for row in conn.execute(query)]
+
+
+def pieces_in_order(conn: Connection, base_id: int) -> Iterator[FoundPiece]:
+    """Give all indexed pieces of a base by document's name, each document's in its order."""
+    query = (
+        _found()
+        .where(
+            knowledge_documents.c.base_id == base_id,
+            knowledge_documents.c.state == READY,
+            knowledge_pieces.c.repeats.is_(False),
+        )
+        .order_by(knowledge_documents.c.name, knowledge_pieces.c.position)
+    )
+    for row in conn.execute(query, execution_options={"yield_per": _A_FETCH}):
+        yield _as_found(row)
 
 
 def find_pieces(conn: Connection, base_id: int, passages: Sequence[str]) -> dict[str, FoundPiece]:

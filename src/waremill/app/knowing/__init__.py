@@ -1,4 +1,4 @@
-"""The use cases about knowledge: add documents, look at them, remove, rebuild, search."""
+"""The use cases about knowledge: add documents, look at them, remove, rebuild, search, export."""
 
 from waremill.app.knowing.adding import Added, AddOptions, add_documents, add_sent
 from waremill.app.knowing.bases import (
@@ -12,6 +12,7 @@ from waremill.app.knowing.bases import (
     show_document,
 )
 from waremill.app.knowing.changing import Progress
+from waremill.app.knowing.exporting import export_base
 from waremill.app.knowing.indexing import Rebuilt, rebuild
 from waremill.app.knowing.places import PassageInPlace, Stated, show_passage, stated
 from waremill.app.knowing.searching import search
@@ -31,6 +32,7 @@ __all__ = [
     "Stated",
     "add_documents",
     "add_sent",
+    "export_base",
     "list_bases",
     "list_documents",
     "pairs",

@@ -6,11 +6,12 @@ A request sends files as uploads and names web addresses; no path of the server'
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import Field
 
 from waremill.app import knowing
@@ -18,6 +19,7 @@ from waremill.app.knowing import Added, AddOptions, Progress
 from waremill.app.knowing.searching import LONGEST, MOST
 from waremill.domain import Search
 from waremill.web.rest.acting import Acting
+from waremill.web.rest.attachments import SENT, Format, attachment
 from waremill.web.rest.shapes import Cursor, Given, Listing, Name, Shown, Size, team_names
 from waremill.web.rest.streaming import Say, may_stream, stream, wants_stream
 
@@ -253,6 +255,18 @@ async def add_documents(
     if wants_stream(request):
         return stream(request, work)
     return JSONResponse(await work(), status_code=201)
+
+
+@router.get("/knowledge/{knowledge}/export", response_class=FileResponse, responses=SENT)
+async def export_knowledge(
+    workspace: Acting, knowledge: _Base, format: Annotated[Format, Query()] = "jsonl"
+) -> Response:
+    """Export a base's passages: id, document, title, headings, page, text, metadata."""
+
+    async def write(place: FilePath) -> Sequence[str]:
+        return (await knowing.export_base(workspace, knowledge, place)).notes
+
+    return await attachment(f"{knowledge}.{format}", write)
 
 
 @router.get("/knowledge/{knowledge}/passages/{passage}", response_model=PassageInPlaceShown)

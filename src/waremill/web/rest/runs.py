@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path as FilePath
@@ -13,7 +10,6 @@ from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import Field, JsonValue
-from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 
 from waremill.app import Workspace, launching
@@ -26,6 +22,7 @@ from waremill.app.trial_results import kept_result
 from waremill.errors import Conflict, WaremillError
 from waremill.web.rest import problems
 from waremill.web.rest.acting import Acting
+from waremill.web.rest.attachments import SENT, Format, attachment
 from waremill.web.rest.shapes import (
     Counted,
     Cursor,
@@ -48,8 +45,6 @@ router = APIRouter(prefix="/v1", tags=["runs"])
 trials = APIRouter(prefix="/v1", tags=["trials"])
 
 LOOK_SECONDS = 1.0
-NOTES, LONGEST_NOTES = "Waremill-Notes", 2_000
-"""The header with an export's notes, and its most bytes: proxies refuse answers with long ones."""
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox allow-scripts"
@@ -332,50 +327,22 @@ async def count_items(workspace: Acting, run: RunName, chosen: Filters) -> Count
     return Counted(count=await Browse(workspace).count_items(run, **chosen))
 
 
-@router.get(
-    "/runs/{run}/export",
-    response_class=FileResponse,
-    responses={
-        200: {
-            "content": {"application/octet-stream": {"schema": {"type": "string"}}},
-            "description": "The file, as an attachment.",
-            "headers": {
-                NOTES: {
-                    "description": "What could not be kept as it is: a JSON list of sentences.",
-                    "schema": {"type": "string"},
-                }
-            },
-        }
-    },
-)
+@router.get("/runs/{run}/export", response_class=FileResponse, responses=SENT)
 async def export_run(
     workspace: Acting,
     run: RunName,
-    format: Annotated[Literal["xlsx", "csv", "tsv", "jsonl", "parquet"], Query()] = "xlsx",
+    format: Annotated[Format, Query()] = "xlsx",
     accepted: Annotated[bool, Query(description="Only what was accepted.")] = False,
     wide: Annotated[bool, Query(description="A row a product, else a row an item.")] = True,
 ) -> Response:
     """Export a run's items: the source's columns, what was made, its state."""
     found = await workspace.find_run(run)
-    folder = FilePath(await asyncio.to_thread(tempfile.mkdtemp, prefix="waremill-export-"))
-    try:
-        place = folder / f"{found.name}.{format}"
+
+    async def write(place: FilePath) -> Sequence[str]:
         done = await workspace.export(found.name, place, accepted=accepted, wide=wide)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return FileResponse(
-        place, filename=place.name, media_type="application/octet-stream",
-        headers=_noted(done["notes"]),
-        background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
-    )  # fmt: skip
+        return list(done["notes"])
 
-
-def _noted(notes: Sequence[str]) -> dict[str, str]:
-    """Give the header with an export's notes, as many as fit."""
-    while notes and len(json.dumps(notes)) > LONGEST_NOTES:
-        notes = notes[:-1]
-    return {NOTES: json.dumps(notes)} if notes else {}
+    return await attachment(f"{found.name}.{format}", write)
 
 
 @router.get("/runs/{run}/report", response_class=HTMLResponse)
