@@ -28,7 +28,9 @@ from waremill.store.schedules import Schedule, Slot
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
-KEPT = ("where", "search", "limit", "order_by", "catalog", "targets", "params", "model", "gold")
+KEPT = (
+    "where", "search", "limit", "order_by", "catalog", "targets", "params", "model", "mode", "gold",
+)  # fmt: skip
 """What of a task's options a schedule keeps as it was said."""
 _NAME = re.compile(r"[^\W_][\w. -]{0,79}")
 LONGEST_TRIAL = 5000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, cast
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field, JsonValue
@@ -56,6 +57,9 @@ class ScheduleGiven(Given):
     targets: Annotated[list[TargetText], Field(max_length=200)] = Field(default_factory=list)
     params: Annotated[dict[str, JsonValue], Field(max_length=100)] = Field(default_factory=dict)
     model: Name | None = None
+    mode: Literal["live", "batch"] = Field(
+        "live", description="batch: through the vendor's batches, for half the price."
+    )
     source: Name | None = Field(
         None, description="Import this source of waremill.toml before each run; for admins."
     )
@@ -141,7 +145,7 @@ async def add_schedule(
         ),
         column_only=True,
     )  # fmt: skip
-    response.headers["Location"] = absolute(request, f"/v1/schedules/{given.name}")
+    response.headers["Location"] = absolute(request, f"/v1/schedules/{quote(given.name)}")
     return _shown(made)
 
 
