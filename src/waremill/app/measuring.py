@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -16,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from waremill.app.status import NANO
 from waremill.errors import WaremillError
+from waremill.store import metering
 from waremill.store import webhooks as store_webhooks
 from waremill.store.database import Database
 from waremill.store.runs import GENERATE
@@ -33,13 +35,23 @@ PROBE_SIZE = 16 * 1024
 @dataclass(slots=True)
 class Figures:
     """Runs by kind and state, items of running runs by state, this month's money (UTC) in the
-    workspace's currency, webhook messages that are due.
+    workspace's currency, webhook messages that are due and that wait at all.
+
+    `calls` are the ledger's sums by model and outcome, `paid` in the currency. `budget_left` is
+    what running runs may still spend, `teams_left` what teams may this month; `slots` are the
+    schedules' unsettled moments by state.
     """
 
     runs: Counter[tuple[str, str]] = field(default_factory=Counter)
     items: Counter[str] = field(default_factory=Counter)
     spent: float = 0.0
     due: int = 0
+    messages: int = 0
+    items_per_second: float = 0.0
+    calls: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
+    budget_left: float = 0.0
+    teams_left: dict[str, float] = field(default_factory=dict)
+    slots: dict[str, int] = field(default_factory=dict)
 
 
 async def figures(workspace: Workspace) -> Figures:
@@ -58,7 +70,9 @@ async def figures(workspace: Workspace) -> Figures:
             mine, runs.c.state == "running", runs.c.kind != GENERATE, runs.c.progress.is_not(None)
         )
         for (progress,) in conn.execute(working):
-            found.items.update(orjson.loads(progress).get("states", {}))
+            told = orjson.loads(progress)
+            found.items.update(told.get("states", {}))
+            found.items_per_second += told.get("items_per_second") or 0.0
         month = time.strftime("%Y-%m-01", time.gmtime())
         paid = select(func.coalesce(func.sum(spend.c.paid), 0)).where(spend.c.day >= month)
         if teams is not None:
@@ -66,9 +80,25 @@ async def figures(workspace: Workspace) -> Figures:
         nano = int(conn.execute(paid).scalar_one())
         found.spent = nano / NANO * workspace.settings.per_usd
         found.due = store_webhooks.count_due(conn, time.time(), teams)
+        found.messages = metering.waiting_messages(conn) if teams is None else found.due
+        _add_ledger(conn, found, teams, workspace.settings.per_usd / NANO)
         return found
 
     return await workspace.database.read(read)
+
+
+def _add_ledger(
+    conn: Connection, found: Figures, teams: Sequence[int] | None, currency: float
+) -> None:
+    """Add what the ledger's sums, budgets and schedules say; `currency` is of one nano-USD."""
+    found.calls = metering.calls_by_outcome(conn, teams)
+    for sums in found.calls.values():
+        sums["paid"] *= currency
+    found.budget_left = metering.budgets_left(conn, teams) * currency
+    month = time.strftime("%Y-%m-01", time.gmtime())
+    for name, left in metering.monthly_left(conn, teams, month).items():
+        found.teams_left[name] = left * currency
+    found.slots = metering.waiting_slots(conn, teams)
 
 
 async def is_ready(workspace: Workspace) -> bool:

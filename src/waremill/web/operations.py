@@ -18,7 +18,7 @@ from typing import IO, Any
 import orjson
 from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,13 +61,13 @@ class Meters:
 
 
 class _Found:
-    """The workspace's figures as families of gauges."""
+    """The workspace's figures as families of gauges and counters."""
 
     def __init__(self, found: Figures, currency: str) -> None:
         self._found = found
         self._currency = currency
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         """Give the families."""
         runs = GaugeMetricFamily("waremill_runs", "Runs by state.", labels=("kind", "state"))
         for labels, count in sorted(self._found.runs.items()):
@@ -83,7 +83,57 @@ class _Found:
         spent.add_metric((self._currency,), self._found.spent)
         due = GaugeMetricFamily("waremill_webhook_messages_due", "Messages to send now.")
         due.add_metric((), self._found.due)
-        return (runs, items, spent, due)
+        return (runs, items, spent, due, *self._work(), *self._ledger())
+
+    def _work(self) -> Iterable[Metric]:
+        found = self._found
+        pace = "waremill_items_per_second", "Items that running runs finish a second."
+        yield GaugeMetricFamily(*pace, value=found.items_per_second)
+        messages = "waremill_webhook_messages_waiting", "Messages to send, now or later."
+        yield GaugeMetricFamily(*messages, value=found.messages)
+        slots = GaugeMetricFamily(
+            "waremill_schedule_slots", "Schedules' moments not settled yet.", labels=("state",)
+        )
+        for state, count in sorted(found.slots.items()):
+            slots.add_metric((state,), count)
+        yield slots
+        left = GaugeMetricFamily(
+            "waremill_running_budget_left", "What running runs with a budget may still spend.",
+            labels=("currency",),
+        )  # fmt: skip
+        left.add_metric((self._currency,), found.budget_left)
+        yield left
+        teams = GaugeMetricFamily(
+            "waremill_team_budget_left", "What is left of a team's monthly budget.",
+            labels=("team", "currency"),
+        )  # fmt: skip
+        for name, amount in sorted(found.teams_left.items()):
+            teams.add_metric((name, self._currency), amount)
+        yield teams
+
+    def _ledger(self) -> Iterable[Metric]:
+        ended = ("model", "outcome")
+        calls = CounterMetricFamily("waremill_calls", "Calls by how they ended.", labels=ended)
+        seconds = CounterMetricFamily(
+            "waremill_call_seconds", "Seconds of calls together.", labels=ended
+        )
+        tokens = CounterMetricFamily(
+            "waremill_tokens", "Tokens; cached and reasoning ones are among input and output.",
+            labels=("model", "kind"),
+        )  # fmt: skip
+        paid = CounterMetricFamily("waremill_paid", "Paid.", labels=("model", "currency"))
+        models: dict[str, dict[str, float]] = {}
+        for (model, outcome), sums in sorted(self._found.calls.items()):
+            calls.add_metric((model, outcome), sums["calls"])
+            seconds.add_metric((model, outcome), sums["seconds"])
+            whole = models.setdefault(model, dict.fromkeys(sums, 0.0))
+            for name, amount in sums.items():
+                whole[name] += amount
+        for model, whole in models.items():
+            for kind in ("input", "cached", "output", "reasoning"):
+                tokens.add_metric((model, kind), whole[kind])
+            paid.add_metric((model, self._currency), whole["paid"])
+        return (calls, seconds, tokens, paid)
 
 
 def install(app: FastAPI) -> None:

@@ -1,0 +1,78 @@
+"""Sums for a monitoring system, from derived tables alone, never over items or calls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from waremill.store.tables import outcomes, runs, spend
+from waremill.store.tables_people import deliveries, teams
+from waremill.store.tables_schedules import schedule_slots, schedules
+from waremill.store.webhooks import WAITING
+
+_SUMMED = ("calls", "input", "cached", "output", "reasoning", "paid", "seconds")
+
+
+def _mine(column: ColumnElement[Any], of: Collection[int] | None) -> ColumnElement[bool]:
+    return column.is_not(None) if of is None else column.in_(of)
+
+
+def calls_by_outcome(
+    conn: Connection, of: Collection[int] | None
+) -> dict[tuple[str, str], dict[str, float]]:
+    """Give the ledger's sums by model and outcome, of these teams or all."""
+    query = (
+        select(outcomes.c.model, outcomes.c.outcome,
+               *(func.sum(outcomes.c[name]).label(name) for name in _SUMMED))
+        .group_by(outcomes.c.model, outcomes.c.outcome)
+    )  # fmt: skip
+    if of is not None:
+        query = query.where(outcomes.c.run_id.in_(select(runs.c.id).where(runs.c.team_id.in_(of))))
+    return {
+        (row.model, row.outcome): {name: float(getattr(row, name) or 0) for name in _SUMMED}
+        for row in conn.execute(query)
+    }
+
+
+def budgets_left(conn: Connection, of: Collection[int] | None) -> int:
+    """Give what running runs with a budget may still draw, nano-USD together."""
+    query = select(func.coalesce(func.sum(runs.c.budget - runs.c.drawn), 0)).where(
+        _mine(runs.c.team_id, of), runs.c.state == "running", runs.c.budget.is_not(None)
+    )
+    return int(conn.execute(query).scalar_one())
+
+
+def monthly_left(conn: Connection, of: Collection[int] | None, month: str) -> dict[str, int]:
+    """Give what is left of each team's monthly budget since a day, nano-USD by team's name."""
+    paid = (
+        select(func.coalesce(func.sum(spend.c.paid), 0))
+        .join(runs, runs.c.id == spend.c.run_id)
+        .where(spend.c.day >= month, runs.c.team_id == teams.c.id)
+        .correlate(teams)
+        .scalar_subquery()
+    )
+    query = select(teams.c.name, teams.c.monthly_budget, paid.label("paid")).where(
+        _mine(teams.c.id, of), teams.c.monthly_budget.is_not(None)
+    )
+    return {
+        row.name: max(0, int(row.monthly_budget) - int(row.paid)) for row in conn.execute(query)
+    }
+
+
+def waiting_slots(conn: Connection, of: Collection[int] | None) -> dict[str, int]:
+    """Count the schedules' moments that are not settled, by state."""
+    query = (
+        select(schedule_slots.c.state, func.count().label("found"))
+        .join(schedules, schedules.c.id == schedule_slots.c.schedule_id)
+        .where(schedule_slots.c.live, _mine(schedules.c.team_id, of))
+        .group_by(schedule_slots.c.state)
+    )
+    return {row.state: int(row.found) for row in conn.execute(query)}
+
+
+def waiting_messages(conn: Connection) -> int:
+    """Count the messages to webhooks that are still to be sent, now or later."""
+    query = select(func.count()).where(deliveries.c.state == WAITING)
+    return int(conn.execute(query).scalar_one())
