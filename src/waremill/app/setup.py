@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from waremill.app.operations.examining import look_below
 from waremill.errors import ConfigError, Conflict, UserError, Where
 from waremill.pipeline import pipeline_names
 from waremill.rules.document import suggestion
@@ -130,6 +131,7 @@ async def examine(workspace: Workspace) -> list[Examined]:
         missing = settings.missing_keys(alias)
         detail = f"set {' or '.join(missing)}" if missing else "has what it needs"
         found.append(Examined(f"model {alias}", not missing, detail))
+    found += [Examined(*line) for line in await look_below(workspace)]
     with suppress(OSError):
         space = os.statvfs(settings.root)
         free = space.f_bavail * space.f_frsize / 1e9
