@@ -46,8 +46,8 @@ def test_a_source_is_a_url_or_the_variable_that_holds_one(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("", "needs one of url and url_env"),
-        ('url = "sqlite:///a.db?table=b"\nurl_env = "A"', "needs one of url and url_env"),
+        ("", "needs one of url, url_env and folder"),
+        ('url = "sqlite:///a.db?table=b"\nurl_env = "A"', "needs one of url, url_env and folder"),
         ('url = "goods.csv"', "must be a database URL"),
         (f'url = "postgresql://me:{KEY}@db/shop?table=a"', "must not hold a password"),
         (f'url = "postgresql://db/shop?password={KEY}&table=a"', "must not hold a password"),
