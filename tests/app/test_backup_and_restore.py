@@ -80,6 +80,11 @@ async def test_everything_comes_back_but_keys_and_what_is_not_ours(shop: Path) -
     assert not [one for one in there.iterdir() if one.name.startswith(".restoring")]
 
 
+def test_a_backup_beside_its_own_files_does_not_name_itself(shop: Path) -> None:
+    made = waremill_here(shop, "backup", str(shop / "inside.tar.gz"), "--json")
+    assert made.json["left_out"] == [".env", "notes.txt", "perfumes.csv"]
+
+
 def test_a_file_that_is_there_is_not_overwritten(shop: Path) -> None:
     file = shop.parent / "shop.tar.gz"
     file.write_text("precious")

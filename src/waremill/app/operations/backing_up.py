@@ -91,6 +91,7 @@ def _write(
 ) -> int:
     if not path.parent.is_dir():
         raise ConfigError("there is no such folder", Where(str(path.parent)))
+    manifest.left_out = list(_left_out(settings))  # before the archive is among them
     with Writer(path, manifest, stopped) as archive, said_of(path):
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             name = DATABASE[manifest.database]
@@ -101,7 +102,6 @@ def _write(
                 raise ConfigError(f"the copy of the database cannot be written: {error}",
                                   Where(str(path))) from error  # fmt: skip
             archive.add(name, copy)
-        manifest.left_out = list(_left_out(settings))
         for own in _own_files(settings.root):
             archive.add(f"workspace/{own}", settings.root / own)
         storage = settings.pictures.storage
