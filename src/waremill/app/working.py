@@ -21,6 +21,7 @@ from waremill.app.assembly import Assembly, Endpoints, assemble, identities, req
 from waremill.app.batching.opening import is_batched, open_batching, wind_up
 from waremill.app.deciding import accept_by_rule
 from waremill.app.keeping import open_files, storage_at
+from waremill.app.operations.tracing import tracer_of
 from waremill.app.slotting import item_conditions
 from waremill.app.status import money
 from waremill.calls import Caller, Endpoint
@@ -29,6 +30,7 @@ from waremill.calls.budget import Budget
 from waremill.catalog.selection import compile_where
 from waremill.errors import ConfigError, Conflict
 from waremill.runs.files import RunFiles
+from waremill.runs.trace import Watch
 from waremill.runs.work import AtWork, Ended, Worker, WorkLimits
 from waremill.settings import Settings
 from waremill.store import pipelines as store_pipelines
@@ -108,13 +110,16 @@ class Desk:
     limits: WorkLimits
     endpoints: Mapping[str, Endpoint]
     stock: Stock
+    watch: Watch | None = None
 
     def worker(self, span: tuple[int, int] | None = None) -> Worker:
         """Make a worker of the whole run, or of the items after one id and up to another."""
-        return Worker(
+        made = Worker(
             self.database, self.hold.run, self.journal, self.caller, self.assembly.steps,
             self.files, replace(self.limits, span=span),
         )  # fmt: skip
+        made.watch = self.watch
+        return made
 
 
 def priority_of(run: Run) -> str:
@@ -130,6 +135,7 @@ async def open_desk(
     run = hold.run
     quota = await database.read(find_quota, run.team_id)
     budget: Budget | None = None
+    tracer = tracer_of(settings, run)
     try:
         models = Endpoints(settings, database, assembly.models, quota, priority_of(run))
         async with models as endpoints:
@@ -145,9 +151,12 @@ async def open_desk(
             files = open_files(settings, database, journal)
             stock = Stock(database, run, journal, budget, assets)
             yield Desk(
-                database, hold, assembly, journal, caller, files, limits, endpoints, stock
+                database, hold, assembly, journal, caller, files, limits, endpoints, stock,
+                None if tracer is None else tracer.watch,
             )  # fmt: skip
     finally:
+        if tracer is not None:
+            await asyncio.to_thread(tracer.close)
         if budget is not None and (unspent := budget.unspent()):
             await database.write(give_back, run, unspent)
 

@@ -1,12 +1,31 @@
-"""What one item did on its way through the steps, and the row it ends with."""
+"""What one item did on its way through the steps, who watches it, and the row it ends with."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from waremill.domain import Finding, Item
+from waremill.domain import Answer, Finding, Item
 from waremill.store.journal import Record
+
+
+class Watched(Protocol):
+    """Is told what an item does, when it does it."""
+
+    def step(self, name: str) -> AbstractContextManager[None]:
+        """Watch a step."""
+
+    def call(self, alias: str) -> AbstractContextManager[Callable[[Answer], None]]:
+        """Watch a call; what is given is handed the answer."""
+
+    def end(self, attempt: int, findings: int) -> None:
+        """Take the end of an attempt."""
+
+
+Watch = Callable[[Item, str], Watched | None]
+"""Begins to watch an item for its target; None for one that is not watched."""
 
 
 @dataclass(slots=True)
@@ -32,6 +51,23 @@ class Trace:
     searches: int = 0
     noted: dict[str, Any] | None = None
     sent: bool = False
+    watched: Watched | None = None
+
+    async def step_made(self, name: str, made: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+        """Wait for what a step makes."""
+        if self.watched is None:
+            return await made
+        with self.watched.step(name):
+            return await made
+
+    async def call_answered(self, alias: str, answer: Awaitable[Answer]) -> Answer:
+        """Wait for a call's answer."""
+        if self.watched is None:
+            return await answer
+        with self.watched.call(alias) as answered:
+            found = await answer
+            answered(found)
+            return found
 
 
 def ending_of(

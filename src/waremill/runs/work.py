@@ -35,7 +35,7 @@ from waremill.runs.files import RunFiles
 from waremill.runs.likeness import Likeness
 from waremill.runs.searching import Searcher, Searches, as_json, entries, from_json
 from waremill.runs.stop import StopRules
-from waremill.runs.trace import Trace, ending_of
+from waremill.runs.trace import Trace, Watch, ending_of
 from waremill.store import batches as store_batches
 from waremill.store import items as store_items
 from waremill.store import recordings
@@ -126,6 +126,7 @@ class Worker:
         self._limits = limits
         self._likeness = Likeness(database, journal, run.id)
         self._searches: Searches | None = None
+        self.watch: Watch | None = None
         self._batching: Batching | None = None
         self._before: dict[int, int] = {}
         self._traces: dict[int, Trace] = {}
@@ -290,6 +291,7 @@ class Worker:
         while True:
             attempt += 1
             trace = Trace(item, target, paid=before or 0, sent=before is not None)
+            trace.watched = self.watch(item, target) if self.watch is not None else None
             self._traces[item.id] = trace
             try:
                 await self._run_steps(item, trace)
@@ -306,6 +308,8 @@ class Worker:
                 self._finished(item, trace, attempt, time.monotonic() - started)
             finally:
                 self._traces.pop(item.id, None)
+                if trace.watched is not None:
+                    trace.watched.end(attempt, len(trace.findings))
             break
         if self._journal.backlog > BACKLOG:
             await self._journal.committed()
@@ -322,7 +326,7 @@ class Worker:
             seen, asked = len(trace.findings), len(trace.answers)
             trace.request = 0
             trace.noted = None
-            made = await step.run(view, self._context)
+            made = await trace.step_made(step.name, step.run(view, self._context))
             trace.requests.update(dict.fromkeys(made, trace.request))
             findings = trace.findings[seen:]
             if not made and not findings:
@@ -406,7 +410,8 @@ class Worker:
         if item.take:
             request = replace(request, take=item.take)
         sender = Sender(self.run.id, item.id, trace.step, trace.target)
-        answer = await self.caller.call(request, model or "default", sender)
+        alias = model or "default"
+        answer = await trace.call_answered(alias, self.caller.call(request, alias, sender))
         trace.request = int.from_bytes(answer.hash[:8], "big", signed=True)
         trace.answers.append(answer.hash.hex())
         if not answer.replayed:

@@ -17,6 +17,7 @@ from waremill.settings.document import Document
 from waremill.settings.keeping import Retention
 from waremill.settings.models import build_model, unknown_model, vendor_problem
 from waremill.settings.table import SETTINGS
+from waremill.settings.telemetry import Telemetry
 from waremill.settings.workspace import (
     FILE_NAME,
     find_workspace,
@@ -222,6 +223,7 @@ class Settings:
     knowledge: Knowledge
     tools: Tools
     retention: Retention
+    telemetry: Telemetry
     ray: Cluster
     database: str = field(repr=False)
     models_folder: Path | None
@@ -301,6 +303,7 @@ def load_settings(
         knowledge=Knowledge(**document.values("knowledge")),
         tools=Tools(**document.values("tools")),
         retention=Retention(**document.values("retention")),
+        telemetry=Telemetry(**document.values("telemetry")),
         ray=Cluster(**document.values("ray")),
         database=_database(document, variables),
         models_folder=_folder(variables.get("WAREMILL_MODELS")),

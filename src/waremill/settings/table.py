@@ -32,6 +32,7 @@ from waremill.settings.values import (
     text,
     texts,
     truth,
+    url,
     urls,
     variable,
     whole,
@@ -242,6 +243,10 @@ SETTINGS: Mapping[str, Setting] = {
     "ray.gpus": Setting(
         number(0), "GPUs that each asks for where a step runs a diffusion model itself.", "1"
     ),
+    "telemetry.traces": Setting(
+        url, "An OTLP/HTTP collector that traces of items go to, as http://collector:4318.", "none"
+    ),
+    "telemetry.sample": Setting(number(0, 1), "The share of items that is traced.", "0.01"),
     "retention.answers": Setting(
         whole(1), "Days after which `retain` deletes models' replies; results stay.", "kept"
     ),

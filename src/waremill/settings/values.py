@@ -143,6 +143,13 @@ def urls(value: Any) -> tuple[str, ...]:
     return urls
 
 
+def url(value: Any) -> str:
+    """Read a web address."""
+    address = text(value)
+    _check_url(address)
+    return address
+
+
 def beginnings(value: Any) -> tuple[str, ...]:
     """Read what web addresses begin with, as it stands."""
     urls = texts(value)
