@@ -40,6 +40,8 @@ FEWEST, MOST = 100, 20_000
 """Items of a span."""
 LOSSES = 3
 """Workers that may be lost over one span before it is taken to be the span's fault."""
+ANSWER_SECONDS = 10.0
+"""How long a cluster's address may take to answer at all."""
 START_SECONDS = 300.0
 """How long is waited for the first worker: a cluster may have to start a machine for it."""
 GRACE_SECONDS = 30.0
@@ -137,10 +139,11 @@ class Driver:
 
     async def work(self) -> Ended:
         """Work until nothing is pending or something stops the run."""
+        self._states.update(await self._database.read(store_items.count_states, self.run.id))
+        self._rest = self._states["pending"]
+        await _answers(self._crew.address)
         ray = await asyncio.to_thread(_connected, self._crew)
         try:
-            self._states.update(await self._database.read(store_items.count_states, self.run.id))
-            self._rest = self._states["pending"]
             self._places = self._crew.workers or max(
                 1, int(ray.cluster_resources().get("CPU", 1) / max(self._crew.cpus, 0.01))
             )
@@ -309,6 +312,20 @@ def _raised(tasks: set[asyncio.Task[Any]]) -> BaseException | None:
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
             return error
     return None
+
+
+async def _answers(address: str | None) -> None:
+    """Raise ConfigError where nobody listens at HOST:PORT; Ray itself would try for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except (OSError, TimeoutError, OverflowError) as error:
+        told = str(error) or f"no answer in {ANSWER_SECONDS:g} s"
+        raise ConfigError(f"Ray at {address} cannot be reached: {told}") from error
+    writer.close()
 
 
 def _connected(crew: Crew) -> Any:
