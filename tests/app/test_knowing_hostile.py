@@ -55,7 +55,8 @@ async def test_a_file_whose_name_is_no_text_is_read_under_one_that_is(
     write(folder, {"what?.md": "Wipe it with a cloth."})
     done = await knowing.add_documents(workspace, "help", [str(folder)])
     assert (done.new, done.problems) == (2, [])
-    assert (await look(workspace, "reset the remote"))[0].document == "caf\ufffd.md"
+    # Names of old archives are mostly in a code page of their time.
+    assert (await look(workspace, "reset the remote"))[0].document == "café.md"
 
 
 async def test_a_name_too_long_for_a_database_is_a_problem_of_its_document_alone(

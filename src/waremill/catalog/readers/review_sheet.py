@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from waremill.catalog.readers import container
-from waremill.catalog.readers.shapes import BATCH_ROWS, Limits, Problems, Reader
+from waremill.catalog.readers.shapes import BATCH_ROWS, LeftOut, Limits, Problems, Reader
 from waremill.errors import SourceError, Where
 
 MARK = "_item"
@@ -59,6 +59,7 @@ class RawTable:
     rows: Iterator[list[Any]]
     first: int
     notes: list[str] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=list)
     derived: dict[str, str] = field(default_factory=dict)
     problems: Problems = field(default_factory=Problems)
     gaps: bool = False

@@ -10,11 +10,18 @@ next shuts out all its actors and goes on with what is pending.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,6 +149,10 @@ class Driver:
         self._states.update(await self._database.read(store_items.count_states, self.run.id))
         self._rest = self._states["pending"]
         await _answers(self._crew.address)
+        with _own_output():
+            return await self._connect_and_drive()
+
+    async def _connect_and_drive(self) -> Ended:
         ray = await asyncio.to_thread(_connected, self._crew)
         try:
             self._places = self._crew.workers or max(
@@ -312,6 +323,20 @@ def _raised(tasks: set[asyncio.Task[Any]]) -> BaseException | None:
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
             return error
     return None
+
+
+@contextmanager
+def _own_output() -> Iterator[None]:
+    """Send what Ray's core prints to standard error: the other is for what scripts read."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 async def _answers(address: str | None) -> None:

@@ -32,6 +32,7 @@ TAGS = [
     {"name": "playground", "description": "A draft tried on one product, or sides on a few."},
     {"name": "workspace", "description": "Whether the workspace is as it should be."},
     {"name": "runs", "description": "Estimates and runs: begin, follow, steer, take the result."},
+    {"name": "publishing", "description": "What was accepted, to the channels it is sold on."},
     {"name": "schedules", "description": "Runs that begin by themselves."},
     {"name": "trials", "description": "What a sample shows; marks on it."},
     {"name": "generate", "description": "One product now."},
