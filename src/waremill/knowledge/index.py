@@ -47,7 +47,7 @@ APPROXIMATE_FROM = 10_000
 PARTITION = 1_000
 GROWN = 4
 """Passages this many times as many as the parts were made for: they are made anew."""
-PROBES, PROBED = 15, 0.3
+PROBES, PROBED = 15, 0.15
 """Vectors of a part; how many parts, and what share of them, are looked into at least: whichever is
 more. With fewer than 15,000 passages these are all parts. docs/benchmarks.md says what they find.
 """
