@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 import pytest_asyncio
+import s3fs
 from aiohttp import web
 from moto.server import ThreadedMotoServer
 from sqlalchemy import create_engine, text
@@ -350,8 +351,10 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(name, value)
     client = boto3.client("s3")
     client.create_bucket(Bucket="drop", CreateBucketConfiguration={"LocationConstraint": "eu-1"})
+    s3fs.S3FileSystem.clear_instance_cache()  # one that another test's server answered
     yield client
     server.stop()
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 async def test_a_buckets_objects_are_imported_once(tmp_path: Path, bucket: Any) -> None:
