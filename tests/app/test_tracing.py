@@ -13,7 +13,7 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from tests.vendor import Vendor
 
-from waremill.app import open_workspace
+from waremill.app import RunStatus, open_workspace
 
 _TEMPLATE = """\
 name: copy
@@ -49,8 +49,8 @@ async def collector() -> AsyncIterator[tuple[str, list[Any]]]:
         await runner.cleanup()
 
 
-async def run(folder: Path, vendor: Vendor, telemetry: str) -> None:
-    """Run all products of a workspace."""
+async def run(folder: Path, vendor: Vendor, telemetry: str) -> RunStatus:
+    """Run all products of a workspace; give how it ended."""
     (folder / "templates").mkdir(exist_ok=True)
     (folder / "templates" / "copy.yaml").write_text(_TEMPLATE)
     (folder / "waremill.toml").write_text(
@@ -61,8 +61,7 @@ async def run(folder: Path, vendor: Vendor, telemetry: str) -> None:
     (folder / "products.csv").write_text(f"sku,name\n{rows}")
     async with open_workspace(folder) as workspace:
         await workspace.import_catalog([folder / "products.csv"], key="sku")
-        status = await workspace.run("copy", targets=("en-US",))
-        assert (status.state, status.done) == ("done", COUNT)
+        return await workspace.run("copy", targets=("en-US",))
 
 
 def told(span: Any) -> dict[str, Any]:
@@ -72,7 +71,8 @@ def told(span: Any) -> dict[str, Any]:
 
 async def test_an_item_its_steps_and_its_calls_are_one_trace(tmp_path: Path) -> None:
     async with Vendor() as vendor, collector() as (address, spans):
-        await run(tmp_path, vendor, f'[telemetry]\ntraces = "{address}"\nsample = 1.0\n')
+        ended = await run(tmp_path, vendor, f'[telemetry]\ntraces = "{address}"\nsample = 1.0\n')
+    assert (ended.state, ended.done) == ("done", COUNT)
     items = {span.span_id: span for span in spans if span.name == "item copy"}
     steps = {span.span_id: span for span in spans if span.name.startswith("step ")}
     calls = [span for span in spans if span.name == "chat default"]
@@ -93,7 +93,10 @@ async def test_an_item_its_steps_and_its_calls_are_one_trace(tmp_path: Path) -> 
 @pytest.mark.parametrize("share", [0.25, 0.0])
 async def test_a_share_of_the_items_is_traced(tmp_path: Path, share: float) -> None:
     async with Vendor() as vendor, collector() as (address, spans):
-        await run(tmp_path, vendor, f'[telemetry]\ntraces = "{address}"\nsample = {share}\n')
+        ended = await run(
+            tmp_path, vendor, f'[telemetry]\ntraces = "{address}"\nsample = {share}\n'
+        )
+    assert (ended.state, ended.done) == ("done", COUNT)
     traced = sum(span.name == "item copy" for span in spans)
     assert abs(traced - share * COUNT) <= 3
 
@@ -101,6 +104,7 @@ async def test_a_share_of_the_items_is_traced(tmp_path: Path, share: float) -> N
 async def test_a_collector_that_is_away_holds_nothing_up(tmp_path: Path) -> None:
     async with Vendor() as vendor:
         async with asyncio.timeout(30):
-            await run(
+            ended = await run(
                 tmp_path, vendor, '[telemetry]\ntraces = "http://127.0.0.1:9"\nsample = 1.0\n'
             )
+    assert (ended.state, ended.done) == ("done", COUNT)

@@ -18,6 +18,8 @@ from waremill.domain import Chat, Model, Price, Response
 from waremill.errors import ConfigError
 
 BatchState = Literal["running", "ended", "failed"]
+SKEW_SECONDS = 900
+"""By how much the vendor's clock may differ from ours."""
 
 
 @dataclass(frozen=True, slots=True)

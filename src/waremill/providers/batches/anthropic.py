@@ -21,7 +21,7 @@ import orjson
 from waremill.domain import Chat, Model, Response, Usage
 from waremill.errors import Refused
 from waremill.providers import anthropic_messages
-from waremill.providers.batches import BatchLook, Intent, Line, Terms
+from waremill.providers.batches import SKEW_SECONDS, BatchLook, Intent, Line, Terms
 from waremill.providers.failures import detail_of, error_for
 from waremill.providers.http import Connection, base_urls
 from waremill.providers.pictures import needs_files, with_files
@@ -36,8 +36,6 @@ SEND_SECONDS = 1800.0
 """How long sending a batch, or fetching its results, may take."""
 PAGES = 5
 """Pages of a hundred batches that are searched for a lost one, the newest first."""
-SKEW_SECONDS = 900
-"""By how much the vendor's clock may differ from ours."""
 
 _STATUS: Mapping[str, int] = {
     "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402,

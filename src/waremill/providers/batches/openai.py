@@ -20,7 +20,15 @@ import orjson
 from waremill.domain import Chat, Model, Response, Usage
 from waremill.errors import Refused
 from waremill.providers import openai_chat
-from waremill.providers.batches import BatchLook, BatchState, Intent, Line, Problem, Terms
+from waremill.providers.batches import (
+    SKEW_SECONDS,
+    BatchLook,
+    BatchState,
+    Intent,
+    Line,
+    Problem,
+    Terms,
+)
 from waremill.providers.failures import detail_of, error_for
 from waremill.providers.http import Connection, base_urls
 from waremill.providers.pictures import needs_files, with_files
@@ -41,8 +49,6 @@ UPLOAD_SECONDS = 1800.0
 """How long bringing a file there, or fetching one, may take."""
 PAGES = 20
 """Pages of a hundred batches that are searched for a lost one, the newest first."""
-SKEW_SECONDS = 900
-"""By how much the vendor's clock may differ from ours."""
 
 _STATES: Mapping[str, BatchState] = {
     "completed": "ended", "expired": "ended", "cancelled": "ended", "failed": "failed",
