@@ -126,7 +126,8 @@ def test_hostile_texts_end_quickly_and_html_ones_are_caught(shared_data: Path) -
 
 @pytest.mark.parametrize("text", ["[" * 20_000, "{" * 20_000, "1 " * 20_000, "a." * 20_000,
                                   "<a " * 20_000, "**" * 20_000, "__a" * 10_000, "&a" * 20_000,
-                                  "1,000" * 5_000, "insert " * 5_000, "Aa " * 20_000])  # fmt: skip
+                                  "1,000" * 5_000, "insert " * 5_000, "Aa " * 20_000,
+                                  "[insert" * 20_000, "{%" * 20_000, "}}" + "{{" * 20_000])  # fmt: skip
 def test_no_text_makes_a_check_slow(text: str) -> None:
     import time
 

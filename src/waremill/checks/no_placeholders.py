@@ -18,11 +18,12 @@ _CHINESE_SLOT = (
     r"(?:此处|在此|请)?(?:填写|插入|输入)?"
     r"(?:品牌名?|产品名?称?|商品名?称?|名称|价格|容量|颜色|年份|型号|规格|链接)"
 )
+# All is bounded: without that, a text of opening brackets alone takes quadratic time.
 _BRACKETS = re.compile(
-    rf"\[(?:{_SLOT}|[a-z]+(?:_[a-z0-9]+)+|x+|\.\.\.|…|insert[^\]]*|{_CHINESE_SLOT})\]"
+    rf"\[(?:{_SLOT}|[a-z]+(?:_[a-z0-9]+)+|x+|\.\.\.|…|insert[^\]]{0,200}|{_CHINESE_SLOT})\]"
     rf"|【(?:{_CHINESE_SLOT}|{_SLOT})】"
 )
-_BRACES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\$?\{[^\W\d][\w.\- ]{0,40}\}")
+_BRACES = re.compile(r"\{\{.{0,300}?\}\}|\{%.{0,300}?%\}|\$?\{[^\W\d][\w.\- ]{0,40}\}")
 _PERCENT = re.compile(r"%\([a-z_]\w*\)[sd]|(?<![\d\s%])%s\b|(?<!\S)%[sd]\b")
 _WORDS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (("ipsum",), re.compile(r"\blorem ipsum\b|\bipsum dolor\b")),
