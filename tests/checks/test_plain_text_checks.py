@@ -9,7 +9,7 @@ import pytest
 from drafts_to_check import found
 
 PLACEHOLDERS = [
-    "Buy [brand] now", "[Product Name] is here", "[product_name]", "[insert benefit]", "{{ name }}",
+    "Buy [brand] now", "[Product Name] is here", "[product_name]", "[insert benefit]", "[insert the scent]", "{{ name }}",
     "{name} for you", "${price}", "{% if x %}", "Lorem ipsum dolor", "TODO", "Price: TBD", "XXX ml",
     "As an AI language model, I like it", "As an AI I", "Insert title here", "Size: N/A", "n/a",
     "null", "…", "Hier Produktnamen einfügen", "Insérez le nom ici", "【品牌名】香水",
@@ -127,7 +127,8 @@ def test_hostile_texts_end_quickly_and_html_ones_are_caught(shared_data: Path) -
 @pytest.mark.parametrize("text", ["[" * 20_000, "{" * 20_000, "1 " * 20_000, "a." * 20_000,
                                   "<a " * 20_000, "**" * 20_000, "__a" * 10_000, "&a" * 20_000,
                                   "1,000" * 5_000, "insert " * 5_000, "Aa " * 20_000,
-                                  "[insert" * 20_000, "{%" * 20_000, "}}" + "{{" * 20_000])  # fmt: skip
+                                  "[insert" * 20_000, "{%" * 20_000,
+                                  "}}" + "{{" * 20_000])  # fmt: skip
 def test_no_text_makes_a_check_slow(text: str) -> None:
     import time
 

@@ -20,7 +20,7 @@ _CHINESE_SLOT = (
 )
 # All is bounded: without that, a text of opening brackets alone takes quadratic time.
 _BRACKETS = re.compile(
-    rf"\[(?:{_SLOT}|[a-z]+(?:_[a-z0-9]+)+|x+|\.\.\.|…|insert[^\]]{0,200}|{_CHINESE_SLOT})\]"
+    rf"\[(?:{_SLOT}|[a-z]+(?:_[a-z0-9]+)+|x+|\.\.\.|…|insert[^\]]{{0,200}}|{_CHINESE_SLOT})\]"
     rf"|【(?:{_CHINESE_SLOT}|{_SLOT})】"
 )
 _BRACES = re.compile(r"\{\{.{0,300}?\}\}|\{%.{0,300}?%\}|\$?\{[^\W\d][\w.\- ]{0,40}\}")
