@@ -9,7 +9,8 @@ import pytest
 from drafts_to_check import found
 
 PLACEHOLDERS = [
-    "Buy [brand] now", "[Product Name] is here", "[product_name]", "[insert benefit]", "[insert the scent]", "{{ name }}",
+    "Buy [brand] now", "[Product Name] is here", "[product_name]", "[insert benefit]",
+    "[insert the scent]", "{{ name }}",
     "{name} for you", "${price}", "{% if x %}", "Lorem ipsum dolor", "TODO", "Price: TBD", "XXX ml",
     "As an AI language model, I like it", "As an AI I", "Insert title here", "Size: N/A", "n/a",
     "null", "…", "Hier Produktnamen einfügen", "Insérez le nom ici", "【品牌名】香水",
