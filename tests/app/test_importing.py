@@ -16,6 +16,7 @@ from waremill.catalog.selection import compile_where
 from waremill.errors import SourceError
 from waremill.store import products as store_products
 from waremill.store.database import Database
+from waremill.store.facets import facets
 from waremill.store.tables import catalogs, products
 
 KEYLESS = ImportOptions(keyless=True)
@@ -153,7 +154,7 @@ async def test_a_filter_on_a_facet_column_reads_its_index(
 
     def plan(conn: Connection) -> str:
         catalog = store_products.find_catalog(conn, done.catalog)
-        assert store_products.facets(conn, catalog) == ["brand"]
+        assert facets(conn, catalog) == ["brand"]
         where = compile_where(
             "brand = 'House 7'", products.c.attributes, catalog.columns, database.dialect
         )

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reading_whole import read
+from reading_whole import Read, read
 
+from waremill.catalog.readers import delimited
 from waremill.catalog.readers.encoding import guess_legacy
-from waremill.catalog.reading import read_source
+from waremill.catalog.reading import Limits, read_source
 from waremill.errors import SourceError
 
 FILLER = "".join(f"{number},x,{number}\n" for number in range(8, 40))
@@ -249,3 +250,50 @@ def test_any_bytes_end_in_rows_or_one_sentence(tmp_path: Path, content: bytes) -
         assert "\n" not in error.message
     else:
         assert all(set(row) == set(result.columns) for row in result.rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("sku,name,price\nA1,Crème,1.5\nA2,“Été”,\n" + FILLER, "utf-8"),
+        ("Angebot\n\n货号;品名;容量\n001;雅诗兰黛小棕瓶精华;30ml\n002;面霜;50ml\nTotal;;\n", "gbk"),
+        ('sku,name\nA,one\nB,two,three\nC,"never closed\nD,four\nE\n' + "F,x\n" * 1500, "utf-8"),
+        ("name\n" + "香水\n" * 40, "utf-16"),
+    ],
+)
+def test_a_process_of_its_own_reads_what_this_one_reads(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    path = write(tmp_path / "a.csv", text, encoding)
+    here, elsewhere = (
+        Read(way(path, Limits())) for way in (delimited.read_here, delimited.read_elsewhere)
+    )
+    assert vars(elsewhere) == vars(here)
+    assert here.rows
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("a long text without any comma " * 20, Limits()),
+        ("sku,name\n", Limits()),
+        ("a,b,c\n1,2,3\n", Limits(columns=2)),
+    ],
+)
+def test_a_process_of_its_own_refuses_in_the_same_words(
+    tmp_path: Path, text: str, limits: Limits
+) -> None:
+    path, said = write(tmp_path / "a.csv", text), []
+    for way in (delimited.read_here, delimited.read_elsewhere):
+        with pytest.raises(SourceError) as caught:
+            Read(way(path, limits))
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
+def test_a_large_file_is_read_beside_the_work_on_its_rows(tmp_path: Path) -> None:
+    line = f"{'x' * 2000},1\n"
+    path = write(tmp_path / "a.csv", "name,n\n" + line * (delimited.LARGE // len(line) + 1))
+    with read_source(str(path)) as reader:
+        assert sum(len(batch.numbers) for batch in reader.batches()) > 4000
+        assert not reader.problems

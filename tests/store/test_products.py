@@ -83,6 +83,19 @@ async def test_of_rows_with_one_key_the_last_counts(database: Database) -> None:
     assert (await stored(database))["1"]["name"] == "later"
 
 
+async def test_a_key_that_comes_back_in_a_first_import_takes_the_last_row(
+    database: Database,
+) -> None:
+    rows = [
+        {"sku": str(n), "spu": f"G{n}", "name": "Eau", "size": f"{n} ml"} for n in range(90)
+    ] + [{"sku": "7", "spu": "G8", "name": "Bois", "size": "1 l"}, {"sku": "new", "spu": "G7"}]
+    counts = await load(database, rows, SIZE_COLUMNS, group="spu", batches=4)
+    assert (counted(counts), counts.repeated) == ((91, 0, 0), 1)
+    assert (await stored(database))["7"]["name"] == "Bois"
+    assert (await stored(database, groups=True))["G8"]["size"] == ["8 ml", "1 l"]
+    assert (await stored(database, groups=True))["G7"] == {"sku": "new", "spu": "G7"}
+
+
 async def test_order_of_columns_is_not_a_change(database: Database) -> None:
     await load(database, [{"sku": "1", "name": "Eau", "price": 3}])
     counts = await load(database, [{"price": 3, "name": "Eau", "sku": "1"}])

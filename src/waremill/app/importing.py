@@ -20,6 +20,7 @@ from waremill.errors import Forbidden, SourceError, Where
 from waremill.rules.document import suggestion
 from waremill.store import products as store_products
 from waremill.store.database import Database, Dialect
+from waremill.store.facets import facets
 from waremill.store.products import Catalog, Content, Counts, NewProduct
 from waremill.store.tables import products
 from waremill.store.tables_people import FIRST_TEAM
@@ -329,7 +330,7 @@ def _begin(
 
 def _index_facets(conn: Connection, catalog: Catalog, dialect: Dialect) -> None:
     """Give columns with few different values an index each, so that filters on them are quick."""
-    for column in store_products.facets(conn, catalog):
+    for column in facets(conn, catalog):
         # The queries for products name both leading columns: without them other indexes win.
         made = facet_index(
             column, products.c.attributes, dialect, leading=("catalog_id", "is_group")

@@ -6,9 +6,9 @@ A product's old version is archived when it changes, since items pin the version
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from waremill.domain import Product, content_version, is_missing
 from waremill.errors import Conflict, NotFound
@@ -183,7 +184,25 @@ def upsert(
     """
     fresh = {row.key: row for row in rows}
     counts.repeated += len(rows) - len(fresh)
+    # A first import meets new keys alone, until one comes back: then they are looked up.
+    if conn.dialect.name == "postgresql" and catalog.imports == 1 and not counts.repeated:
+        tried = replace(counts)
+        with suppress(IntegrityError), conn.begin_nested():
+            _write(conn, catalog, columns, fresh, {}, tried)
+            counts.new = tried.new
+            return
     existing = _existing(conn, catalog.id, list(fresh), is_group=False)
+    _write(conn, catalog, columns, fresh, existing, counts)
+
+
+def _write(
+    conn: Connection,
+    catalog: Catalog,
+    columns: Sequence[str],
+    fresh: Mapping[str, NewProduct],
+    existing: Mapping[str, AnyRow],
+    counts: Counts,
+) -> None:
     groups = _group_ids(conn, catalog, [row.group for row in fresh.values() if row.group])
     # A source without the group's column says nothing about groups: products stay in theirs.
     silent = catalog.group_column is not None and catalog.group_column not in columns
@@ -452,36 +471,3 @@ def widen_catalog(conn: Connection, catalog: Catalog, columns: Sequence[str]) ->
 def group_of(conn: Connection, group_id: int) -> Product:
     """Give the merged view of a group."""
     return as_product(conn.execute(select(products).where(products.c.id == group_id)).one())
-
-
-FACETS = 6
-FACET_SAMPLE = 5000
-FACET_VALUES = range(8, 51)
-"""How many different values a facet has: of fewer each picks so much that an index hardly helps."""
-FACET_LEAST = 2000
-"""A catalogue smaller than this is scanned faster than an index pays for itself."""
-
-
-def facets(conn: Connection, catalog: Catalog) -> list[str]:
-    """Name the columns of text with some different values, the fullest first; for large catalogues.
-
-    Judged by the first products; at most six, since every index makes imports slower.
-    """
-    query = select(products.c.attributes).where(
-        products.c.catalog_id == catalog.id, products.c.is_group.is_(False)
-    )
-    rows = conn.execute(query.limit(FACET_SAMPLE)).scalars().all()
-    if len(rows) < FACET_LEAST:
-        return []
-    filled: Counter[str] = Counter()
-    values: dict[str, set[str]] = {}
-    excluded: set[str] = set()
-    for part in batched(rows):
-        for name in {name for attributes in part for name in attributes}.difference(excluded):
-            texts = [value for row in part if isinstance(value := row.get(name), str)]
-            filled[name] += len(texts)
-            values.setdefault(name, set()).update(texts)
-            if len(values[name]) >= FACET_VALUES.stop:
-                excluded.add(name)
-    found = [name for name in filled if len(values[name]) in FACET_VALUES]
-    return sorted(found, key=lambda name: (-filled[name], name))[:FACETS]

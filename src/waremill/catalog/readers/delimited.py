@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from waremill.catalog.readers import encoding
-from waremill.catalog.readers.shapes import Batch, Problems, Reader, Request
+from waremill.catalog.readers.shapes import Batch, Limits, Problems, Reader, Request
 from waremill.catalog.readers.table import Options, Table, open_table
 from waremill.errors import SourceError, Where
 
@@ -25,6 +25,8 @@ _DELIMITERS: Final = ",;\t|\x01"
 _SAMPLE_LINES: Final = 200
 _MOST_LINES: Final = 2000
 _PROSE: Final = 200
+LARGE: Final = 8 << 20
+"""Bytes from which on a process that reads saves more time than its start takes."""
 
 
 def recognises(head: bytes, suffix: str) -> bool:
@@ -55,10 +57,47 @@ class Dialect:
 def open_reader(source: str, request: Request) -> Reader:
     """Open a delimited text file; raise SourceError where it is no table."""
     path = Path(source)
-    where = Where(file=source)
-    csv.field_size_limit(max(csv.field_size_limit(), request.limits.cell))
+    if path.stat().st_size < LARGE:
+        return read_here(path, request.limits)
+    return read_elsewhere(path, request.limits)
+
+
+def read_here(path: Path, limits: Limits) -> Reader:
+    """Read a file in this process."""
+    table, close, notes = _open(path, limits.cell, limits.columns)
+    notes += table.notes
+    reader = Reader(
+        table.names,
+        batches_of(table, notes),
+        derived=table.derived,
+        notes=notes,
+        problems=table.problems,
+        close=close,
+    )
+    reader.left_out = table.left_out
+    return reader
+
+
+def read_elsewhere(path: Path, limits: Limits) -> Reader:
+    """Read a file in a process of its own, beside whatever is done with the rows."""
+    from waremill.catalog.readers.process import Words, read_in_child
+
+    words = Words(large="reading needs more than {memory} MB of memory: split the file")
+    # Rows flow however many there are, so the time a file takes says nothing against it.
+    return read_in_child(__name__, path, replace(limits, seconds=0), words=words)
+
+
+def _read_text(request: dict[str, Any]) -> tuple[Table, None, list[str]]:
+    table, _, notes = _open(Path(request["path"]), request["cell"], request["columns"])
+    return table, None, notes
+
+
+def _open(path: Path, cell: int, columns: int) -> tuple[Table, Callable[[], None], list[str]]:
+    """Find the table of a file; give it, what closes the file, and notes on its encoding."""
+    where = Where(file=str(path))
+    csv.field_size_limit(max(csv.field_size_limit(), cell))
     found = encoding.detect(path)
-    lines = encoding.read_lines(path, found, request.limits.cell)
+    lines = encoding.read_lines(path, found, cell)
     sample = list(islice(lines, _SAMPLE_LINES))
     lines.close()
     dialect = sniff(sample, path.suffix.lower())
@@ -66,50 +105,19 @@ def open_reader(source: str, request: Request) -> Reader:
         raise SourceError(
             "the text is not a table: no comma, semicolon, tab or | separates columns", where
         )
-    records = _Records(encoding.read_lines(path, found, request.limits.cell), dialect)
-    table = open_table(iter(records), Options(textual=True, ragged=records.ragged))
+    records = _Records(encoding.read_lines(path, found, cell), dialect)
+    options = Options(textual=True, ragged=records.ragged, ended=records.ended)
+    table = open_table(iter(records), options)
     if table is None or table.empty:
         raise SourceError("the file has no rows below its header: fill it with rows", where)
-    if len(table.names) > request.limits.columns:
+    if len(table.names) > columns:
         raise SourceError(
-            f"the file has {len(table.names)} columns, more than the {request.limits.columns} "
-            "allowed",
-            where,
+            f"the file has {len(table.names)} columns, more than the {columns} allowed", where
         )
-    notes = ([found.note] if found.note else []) + table.notes
-    problems = _Joined(table.problems, records.problems)
-    reader = Reader(
-        table.names,
-        batches_of(table, notes, records.conclusions),
-        derived=table.derived,
-        notes=notes,
-        problems=problems,
-        close=records.close,
-    )
-    reader.left_out = table.left_out
-    return reader
+    return table, records.close, [found.note] if found.note else []
 
 
-class _Joined(Problems):
-    """The problems of the cells and of the rows, in the order of rows."""
-
-    def __init__(self, *parts: Problems) -> None:
-        super().__init__()
-        self._parts = parts
-
-    def __iter__(self) -> Iterator[tuple[int, str]]:
-        return iter(sorted(problem for part in self._parts for problem in part))
-
-    def __len__(self) -> int:
-        return sum(map(len, self._parts))
-
-    def __bool__(self) -> bool:
-        return len(self) > 0
-
-
-def batches_of(
-    table: Table, notes: list[str], conclusions: Callable[[], list[str]] = list
-) -> Iterator[Batch]:
+def batches_of(table: Table, notes: list[str]) -> Iterator[Batch]:
     """Give a table's batches; afterwards add to `notes` what the table learnt on the way."""
     seen = len(table.notes)
     names = table.names
@@ -117,7 +125,6 @@ def batches_of(
         rows = [dict(zip(names, row, strict=True)) for row in zip(*batch.columns, strict=True)]
         yield Batch(rows, batch.numbers)
     notes.extend(table.notes[seen:])
-    notes.extend(conclusions())
 
 
 class _Records:
@@ -135,8 +142,9 @@ class _Records:
         self._widths: Counter[int] = Counter()
         self._tolerant = False
 
-    def conclusions(self) -> list[str]:
-        """Say what was noticed over the whole file."""
+    def ended(self, problems: Problems) -> list[str]:
+        """Join the rows that could not be read, and say what was noticed over the whole file."""
+        problems.join(self.problems)
         if not self.short:
             return []
         return [f"{self.short} rows end early; their last cells are missing"]
@@ -288,3 +296,9 @@ def _agreement(lines: list[str], delimiter: str, escape: str | None) -> float:
     if count == 1 and filled > 2:
         return 0.0
     return count / max(1, filled) * (1 + 0.1 * min(width, 20))
+
+
+if __name__ == "__main__":
+    from waremill.catalog.readers.process import serve
+
+    serve(_read_text)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import select
 import signal
@@ -69,7 +70,7 @@ class Child:
         self._where = Where(file=str(request["path"]))
         self._limits = limits
         self._words = words or Words()
-        self._left = limits.seconds
+        self._left = limits.seconds or math.inf
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, orjson.dumps(request).decode()],
@@ -89,7 +90,7 @@ class Child:
         Raises SourceError where the child failed or took too long; it is to be closed then, unless
         it said itself what was wrong.
         """
-        self._where, self._left = Where(file=name), self._limits.seconds
+        self._where, self._left = Where(file=name), self._limits.seconds or math.inf
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(orjson.dumps(request) + b"\n")
@@ -121,7 +122,8 @@ class Child:
         descriptor = self._pipe.fileno()
         while view:
             begun = time.monotonic()
-            ready, _, _ = select.select([descriptor], [], [], max(0.0, self._left))
+            most = None if self._left == math.inf else max(0.0, self._left)
+            ready, _, _ = select.select([descriptor], [], [], most)
             self._left -= time.monotonic() - begun
             if not ready:
                 raise self._said(self._words.slow)
@@ -174,6 +176,7 @@ def read_in_child(
     limits: Limits,
     *,
     sheet: str | None = None,
+    words: Words | None = None,
     about_gaps: Callable[[str | None], list[str]] | None = None,
 ) -> Reader:
     """Start `python -m module` on a file and give a Reader of what it sends.
@@ -186,8 +189,9 @@ def read_in_child(
         "memory": limits.memory,
         "seconds": limits.seconds,
         "columns": limits.columns,
+        "cell": limits.cell,
     }
-    child = Child(module, request, limits)
+    child = Child(module, request, limits, words=words)
     try:
         _, header = child.frame()
     except BaseException:

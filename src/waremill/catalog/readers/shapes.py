@@ -20,10 +20,10 @@ MAX_PROBLEMS = 1000
 class Limits:
     """What reading one source may cost; whatever exceeds a limit is a `SourceError`.
 
-    `memory` is bytes of a child process; `seconds` is how long to wait for a child in all; `size`
-    bytes of a workbook file; `unpacked` bytes of all members of a workbook together; `ratio` how
-    many times a large member may be packed; `members` files in a workbook; `columns` in a table;
-    `cell` characters in one record of a delimited file or one line of JSON.
+    `memory` is bytes of a child process; `seconds` is how long to wait for a child in all, 0 for
+    ever; `size` bytes of a workbook file; `unpacked` bytes of all members of a workbook together;
+    `ratio` how many times a large member may be packed; `members` files in a workbook; `columns` in
+    a table; `cell` characters in one record of a delimited file or one line of JSON.
     """
 
     memory: int = 3 << 30
@@ -90,6 +90,11 @@ class Problems:
         self.total += 1
         if len(self._kept) < MAX_PROBLEMS:
             self._kept.append((row, reason))
+
+    def join(self, others: Problems) -> None:
+        """Note further bad rows among these, in the order of rows."""
+        self.total += others.total
+        self._kept = sorted(self._kept + others._kept)[:MAX_PROBLEMS]
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         return iter(self._kept)

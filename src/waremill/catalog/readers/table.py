@@ -37,13 +37,15 @@ class Options:
     """How a grid is to be read.
 
     `textual`: all cells are text, so numbers are recognised. `ragged`: called with the row number
-    and the surplus or lack of cells, it says why such a row is bad, or None to keep it.
+    and the surplus or lack of cells, it says why such a row is bad, or None to keep it. `ended`:
+    called after the last row, it joins the bad rows that never came to the grid and gives notes.
     """
 
     merges: Sequence[Merge] = ()
     textual: bool = False
     footers: bool = True
     ragged: Callable[[int, Row, int], str | None] | None = None
+    ended: Callable[[Problems], list[str]] | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -110,6 +112,8 @@ class Table:
                 f"{digits} numbers have more than 15 digits and are kept as text; a workbook may "
                 "already have rounded them"
             )
+        if self._options.ended is not None:
+            self.notes += self._options.ended(self.problems)
 
     def _read(self, rows: Iterator[Row], start: int) -> Iterator[ColumnBatch]:
         merges = _Merges(self._options.merges, start)
