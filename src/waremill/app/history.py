@@ -280,8 +280,8 @@ async def revert_field(
 
         view = verdicts.judge(conn, of.id, holder.item_id, None, decide)
         auditing.record(
-            conn, actor, "field.revert", f"product {key}", found.team_id,
-            field=field, target=target, to=result_id, run=of.name, item=holder.item_id,
+            conn, actor, "field.revert", f"run {of.name}", found.team_id,
+            field=field, target=target, to=result_id, item=holder.item_id,
         )  # fmt: skip
         new = view.made[-1]
         old = holder.values.get(field) if now is not None else None

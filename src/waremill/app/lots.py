@@ -218,7 +218,7 @@ async def judge_sampled(desk: ReviewDesk, lot_id: int, looked: Looked) -> Lot:
         store.say(conn, lot_id, looked.item_id, "good" if looked.good else "bad")
         auditing.record(
             conn, actor, "lot.judge", f"lot {lot_id} of run {run.name}", run.team_id,
-            item=looked.item_id, key=view.key, target=view.target, good=looked.good,
+            item=looked.item_id, target=view.target, good=looked.good,
         )  # fmt: skip
         return store.get(conn, lot_id)
 

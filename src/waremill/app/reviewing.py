@@ -245,7 +245,7 @@ class ReviewDesk:
             if view.version != version:
                 auditing.record(
                     conn, actor, f"item.{verb}", f"run {found.name}", found.team_id,
-                    item=item_id, key=view.key, target=view.target, **detail,
+                    item=item_id, target=view.target, **detail,
                 )  # fmt: skip
             return make_card(found, view, frozen, store.live_before(conn, view))
 

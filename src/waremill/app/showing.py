@@ -168,7 +168,7 @@ class Pictures:
         bring = keeping.Bringer(self._settings)
         if side is not None and named.startswith(_ADDRESSES):
             # Asking another machine for each look would be slow here and a nuisance there.
-            name = f"a{hashlib.sha256(named.encode()).hexdigest()}"
+            name = name_of_address(named)
 
             async def fetch() -> bytes:
                 return (await bring(named))[0]
@@ -203,6 +203,11 @@ class Pictures:
             kept = Thumbnails(self._settings.root / FOLDER, threads, pictures.threads + 1)
             _THUMBNAILS[database] = kept
         return await kept.get(name, side, load, seconds=seconds)
+
+
+def name_of_address(address: str) -> str:
+    """Give the name under which thumbnails of the picture at a web address are kept."""
+    return f"a{hashlib.sha256(address.encode()).hexdigest()}"
 
 
 def check_side(side: int | None) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
@@ -28,6 +28,8 @@ WRITER_PAGES, READER_PAGES = 16_384, 8_192
 READ_SECONDS = 60.0
 """How long a server lets one listing read."""
 EXPORTS_AT_ONCE = 2
+SETTLE_SECONDS = 2
+"""How long emptying SQLite's log waits for who reads just now."""
 LOOK_AGAIN_SECONDS = 0.5
 STEPS_BETWEEN_LOOKS = 100_000
 """SQLite's own steps between two looks at the clock: some milliseconds."""
@@ -173,6 +175,20 @@ class Database:
         ):
             return work(conn)
 
+    async def settle(self) -> None:
+        """Write SQLite's log into its file and empty it, where nobody reads or writes just now."""
+
+        def empty() -> None:
+            with closing(self.engine.raw_connection()) as conn:  # outside of any transaction
+                cursor = conn.cursor()
+                (patience,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+                cursor.execute(f"PRAGMA busy_timeout={SETTLE_SECONDS * 1000}")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                cursor.execute(f"PRAGMA busy_timeout={patience}")
+
+        if self.dialect == "sqlite":
+            await asyncio.get_running_loop().run_in_executor(self._thread, empty)
+
     async def close(self) -> None:
         """Wait for the store's threads and close the connections."""
         loop = asyncio.get_running_loop()
@@ -266,6 +282,7 @@ def _listen_sqlite(engine: Engine, cache: int, bounded: bool) -> None:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten, not just freed
         cursor.execute(f"PRAGMA cache_size=-{cache}")
         cursor.close()
         if bounded:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
+from waremill.store import erasing_mentions as mentions
 from waremill.store.tables import (
     answers,
     calls,
@@ -30,12 +31,14 @@ from waremill.store.tables import (
     runs,
     signatures,
 )
+from waremill.store.tables_batches import batch_requests, batch_waiters
 from waremill.store.tables_knowledge import vectors
 from waremill.store.tables_publishing import published, receipts
 
 ITEMS_AT_ONCE = 500
 ROWS_AT_ONCE = 5_000
 ENDED = ("done", "cancelled")
+UNFINISHED = ("pending", "waiting")
 _ASSET = re.compile(r"asset:[0-9a-f]{64}\.[a-z0-9]{1,8}")
 _ANSWER = re.compile(r'"([0-9a-f]{32})"')
 
@@ -50,15 +53,20 @@ class Erasable:
 
 
 def waiting_run(conn: Connection, product: int) -> str | None:
-    """Name a run that has still to work on a product, or None."""
-    query = (
-        select(runs.c.name)
-        .join(items, items.c.run_id == runs.c.id)
-        .where(items.c.product_id == product, items.c.state == "pending",
-               runs.c.state.not_in(ENDED))
-        .limit(1)
-    )  # fmt: skip
-    return conn.execute(query).scalar()
+    """Name a run that has still to work on a product, or on its group, or None."""
+    group = select(products.c.group_id).where(products.c.id == product).scalar_subquery()
+    mates = select(products.c.id).where(products.c.group_id == group)
+    pinned = items.c.product_id.in_(mates) & (items.c.group_id == group)
+    for whose in (items.c.product_id == product, pinned):
+        query = (
+            select(runs.c.name)
+            .join(items, items.c.run_id == runs.c.id)
+            .where(whose, items.c.state.in_(UNFINISHED), runs.c.state.not_in(ENDED))
+            .limit(1)
+        )
+        if (name := conn.execute(query).scalar()) is not None:
+            return str(name)
+    return None
 
 
 def look(conn: Connection, product: int) -> Erasable:
@@ -155,8 +163,11 @@ def erase_items(conn: Connection, product: int, after: int) -> int | None:
         .limit(ITEMS_AT_ONCE)
     ).all()
     ids, worked = [row.id for row in rows], {row.run_id for row in rows}
-    for table in (recordings, signatures, leases, marks, reviews, results):
+    for table in (recordings, signatures, leases, marks, reviews):
         conn.execute(delete(table).where(table.c.item_id.in_(ids)))
+    # What was made for the whole group is looked at when the product itself goes.
+    conn.execute(delete(results).where(results.c.item_id.in_(ids), results.c.product_id == product))
+    _forget_batched(conn, ids, worked)
     conn.execute(delete(findings).where(findings.c.run_id.in_(worked), findings.c.item_id.in_(ids)))
     told: ColumnElement[bool] = calls.c.run_id.in_(worked) & calls.c.item_id.in_(ids)
     conn.execute(update(calls).where(told, calls.c.error.is_not(None)).values(error=None))
@@ -164,11 +175,24 @@ def erase_items(conn: Connection, product: int, after: int) -> int | None:
     return ids[-1] if len(ids) == ITEMS_AT_ONCE else None
 
 
+def _forget_batched(conn: Connection, ids: Sequence[int], worked: Collection[int]) -> None:
+    """Delete requests that a run which ended left without an answer, unless others wait, too."""
+    mine = batch_waiters.c.run_id.in_(worked) & batch_waiters.c.item_id.in_(ids)
+    conn.execute(delete(batch_waiters).where(mine))
+    others = select(batch_waiters.c.hash).where(
+        batch_waiters.c.run_id == batch_requests.c.run_id,
+        batch_waiters.c.hash == batch_requests.c.hash,
+    )
+    asked = batch_requests.c.run_id.in_(worked) & batch_requests.c.item_id.in_(ids)
+    conn.execute(delete(batch_requests).where(asked, ~others.exists()))
+
+
 def erase_product(conn: Connection, product: int, texts: Sequence[bytes]) -> None:
     """Take the product itself away, with its versions, published values and vectors.
 
     Its row stays without a name, and as no product: nothing selects it, and items still have one.
     """
+    said = texts_of(conn, product)
     conn.execute(delete(current).where(current.c.product_id == product))
     conn.execute(delete(published).where(published.c.product_id == product))
     conn.execute(
@@ -179,14 +203,16 @@ def erase_product(conn: Connection, product: int, texts: Sequence[bytes]) -> Non
         conn.execute(delete(vectors).where(vectors.c.hash.in_(texts)))
     row = conn.execute(select(products.c.group_id).where(products.c.id == product)).one()
     _clear(conn, product)
-    if row.group_id is not None:
-        left = select(products.c.id).where(products.c.group_id == row.group_id).limit(1)
-        if conn.execute(left).scalar() is None:
-            conn.execute(delete(product_versions).where(
-                product_versions.c.product_id == row.group_id))  # fmt: skip
-            _clear(conn, row.group_id)
-            conn.execute(update(items).where(items.c.product_id == product)
-                         .values(group_version=0))  # fmt: skip
+    if row.group_id is None:
+        return
+    left = select(products.c.id).where(products.c.group_id == row.group_id).limit(1)
+    if conn.execute(left).scalar() is not None:
+        mentions.renew_group(conn, row.group_id, said)
+        return
+    conn.execute(delete(product_versions).where(product_versions.c.product_id == row.group_id))
+    mentions.clear_group_results(conn, row.group_id)
+    _clear(conn, row.group_id)
+    conn.execute(update(items).where(items.c.product_id == product).values(group_version=0))
 
 
 def _clear(conn: Connection, product: int) -> None:

@@ -310,7 +310,7 @@ class _Writes:
         _CHANGED.run(conn, self.changed)
         _SEEN.run(conn, self.seen)
         for part in batched(sorted(number for number in self.touched if number is not None)):
-            _refresh_groups(conn, part)
+            refresh_groups(conn, part)
 
 
 def _existing(
@@ -368,7 +368,7 @@ def _group_ids(conn: Connection, catalog: Catalog, keys: Iterable[str]) -> dict[
     return found
 
 
-def _refresh_groups(conn: Connection, numbers: Sequence[int]) -> None:
+def refresh_groups(conn: Connection, numbers: Sequence[int]) -> None:
     """Make the merged views of groups anew.
 
     A value all members share stays as it is; values that differ become a list in members' order.

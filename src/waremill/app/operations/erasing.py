@@ -9,23 +9,29 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from waremill.app import auditing
+from waremill.app import auditing, showing
 from waremill.app.keeping import storage_at
 from waremill.app.product_index import product_text
+from waremill.domain import Asset
 from waremill.errors import Conflict, NotFound
 from waremill.store import erasing as store
+from waremill.store import erasing_mentions as mentions
 from waremill.store.vectors import key_of
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
 ANSWERS_AT_ONCE = 500
+LARGEST = 100_000_000
+"""Bytes; no photo of a product is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,20 @@ async def erase(
     whole = await _own(workspace, set(ids.values()))
     counts = {**whole.counts, "answers": len(whole.answers), "pictures": len(whole.pictures)}
     if really:
+        said = [
+            one for product in ids.values()
+            for one in await workspace.database.read(store.texts_of, product)
+        ]  # fmt: skip
         await _erase_shared(workspace, whole)
+        await _erase_mentions(workspace, ids, said)
         for key, product in ids.items():
             await _erase_one(workspace, found.id, found.team_id, key, product)
         # Made again by the next search; what it is made from has no erased product any more.
         index = workspace.settings.root / ".waremill" / "products" / str(found.id)
         await asyncio.to_thread(shutil.rmtree, index, ignore_errors=True)
+        root = workspace.settings.root
+        await asyncio.to_thread(_forget_thumbnails, root, whole.pictures, said)
+        await workspace.database.settle()
     return Erased(found.name, len(ids), counts, really)
 
 
@@ -98,6 +112,38 @@ async def _erase_shared(workspace: Workspace, whole: store.Erasable) -> None:
     storage = storage_at(workspace.settings.pictures.storage)
     for reference in sorted(whole.pictures):
         await storage.forget(reference)
+
+
+async def _erase_mentions(
+    workspace: Workspace, ids: dict[str, int], said: Collection[dict[str, object]]
+) -> None:
+    """Take the products out of what is told of them elsewhere, while their keys are known."""
+    write = workspace.database.write
+    names = {key: f"erased-{product}" for key, product in ids.items()}
+    after: int | None = 0
+    while after is not None:
+        after = await write(mentions.scrub_findings, names, after)
+    after = 0
+    while after is not None:
+        after = await write(mentions.scrub_messages, names, ids.values(), after)
+    place: str | None = ""
+    while place is not None:
+        place = await write(mentions.scrub_examples, names, said, place)
+    await write(mentions.forget_answered, names)
+
+
+def _forget_thumbnails(root: Path, pictures: Collection[str], said: Collection[Any]) -> None:
+    """Delete the small versions a server of this machine made of pictures and of photos named."""
+    names = {asset.sha256 for one in pictures if (asset := Asset.parse(one)) is not None}
+    for value in {value for one in said for value in one.values() if isinstance(value, str)}:
+        names.add(showing.name_of_address(value))
+        with suppress(OSError, ValueError):
+            photo = (root / value).resolve()
+            if photo.is_relative_to(root) and photo.is_file() and photo.stat().st_size <= LARGEST:
+                names.add(hashlib.sha256(photo.read_bytes()).hexdigest())
+    for name in names:
+        for path in (root / showing.FOLDER / name[:2]).glob(f"{name}-*"):
+            path.unlink(missing_ok=True)
 
 
 async def _erase_one(workspace: Workspace, catalog: int, team: int, key: str, product: int) -> None:
