@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -53,13 +54,17 @@ def in_own_network(command: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def cluster(nodes: int) -> Iterator[tuple[Any, list[Any]]]:
-    """Start a head without room for workers, and nodes with room for one each."""
+def cluster(nodes: int, client_port: int | None = None) -> Iterator[tuple[Any, list[Any]]]:
+    """Start a head without room for workers, and nodes with room for one each.
+
+    Clients of `ray://` are served at a port, where one is given.
+    """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
     small = {"object_store_memory": 80_000_000, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
+    head = {"num_cpus": 0, "ray_client_server_port": client_port, **small}
+    made = Cluster(initialize_head=True, head_node_args=head)
     try:
         yield made, [made.add_node(num_cpus=1, **small) for _ in range(nodes)]
     finally:
@@ -77,6 +82,13 @@ def vendor(latency: float) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+def free_port() -> int:
+    """Give a port nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 def waremill(folder: Path, *arguments: str) -> list[str]:
@@ -114,8 +126,12 @@ def wait_for(folder: Path, count: int, driver: subprocess.Popen[bytes]) -> None:
 
 
 def hit(folder: Path) -> dict[str, Any]:
-    """Run the products; kill a worker, a raylet and the driver; go on; say what came of it."""
-    with vendor(0.5) as url, cluster(2) as (made, nodes):
+    """Run the products; kill a worker, a raylet and the driver; go on; say what came of it.
+
+    The second driver is a client of `ray://`.
+    """
+    client_port = free_port()
+    with vendor(0.5) as url, cluster(2, client_port) as (made, nodes):
         (folder / "templates").mkdir(parents=True)
         (folder / "templates" / "copy.yaml").write_text(_TEMPLATE)
         (folder / "waremill.toml").write_text(_SETTINGS % (url, made.address))
@@ -136,6 +152,8 @@ def hit(folder: Path) -> dict[str, Any]:
         wait_for(folder, COUNT // 2, driver)
         driver.kill()
         driver.wait()
+        client = f"ray://{made.address.partition(':')[0]}:{client_port}"
+        (folder / "waremill.toml").write_text(_SETTINGS % (url, client))
         ended = subprocess.run(
             waremill(folder, "resume", "last"), cwd=ROOT, capture_output=True, check=False
         )
@@ -143,7 +161,8 @@ def hit(folder: Path) -> dict[str, Any]:
             raise SystemExit(ended.stderr.decode()[-3000:])
         with urllib.request.urlopen(f"{url.removesuffix('/v1')}/stats") as reply:
             stats = orjson.loads(reply.read())
-    return {"status": orjson.loads(ended.stdout), "vendor": stats}
+    said = ended.stderr.decode()
+    return {"status": orjson.loads(ended.stdout), "vendor": stats, "said": said}
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ def test_a_run_survives_its_workers_a_raylet_and_its_driver(
     assert ended.returncode == 0, ended.stderr.decode()[-3000:]
     found = orjson.loads(ended.stdout.splitlines()[-1])
     assert found["status"]["state"] == "done"
+    assert "Traceback" not in found["said"]
     assert found["status"]["states"] == {"ready": COUNT}
     engine = create_engine(postgres_url)
     with engine.connect() as conn:

@@ -23,7 +23,7 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from waremill.errors import ConfigError, Conflict, WaremillError
 from waremill.runs.work import BEAT_SECONDS, Ended
@@ -34,6 +34,8 @@ from waremill.store.database import Database
 from waremill.store.runs import Run
 
 INSTALL = "runs on a cluster need the extra “ray”: pip install 'waremill[ray]'"
+CLIENT = "ray://"
+"""Begins the address of a cluster that is reached through its client server."""
 Span = tuple[int, int]
 """Items with ids above the first and up to the second."""
 WorkSpan = Callable[[Span], Awaitable[Ended]]
@@ -119,7 +121,7 @@ class Driver:
         self._rest = 0
         self._exhausted = False
         self._at_work = 0
-        self._begun = False
+        self._arrived: set[asyncio.Task[Any]] = set()
         self._losses: Counter[Span] = Counter()
         self._changed = asyncio.Condition()
         self._stop: Ended | None = None
@@ -176,6 +178,8 @@ class Driver:
                 # Workers read the command themselves, with their next beat.
                 await self._database.repeat(store_runs.leave_command, self.run, "pause")
                 await asyncio.wait({over}, timeout=GRACE_SECONDS)
+            if over.done() and self._arrived:  # they give back what they drew and did not use
+                await asyncio.wait(self._arrived, timeout=GRACE_SECONDS)
             if (error := _raised(watch)) is not None:
                 raise error
         finally:
@@ -205,8 +209,8 @@ class Driver:
             worker = await self._database.write(store_workers.enrol, self.run)
             actor = ray.remote(Part).options(**options).remote(self._build, worker)
             try:
-                node = await actor.node.remote()
-                self._begun = True
+                node = await _answer(actor.node.remote())
+                self._arrived.add(cast("asyncio.Task[Any]", asyncio.current_task()))
                 await self._database.repeat(store_workers.arrived, worker, node)
                 if await self._kept_busy(ray, actor, worker):
                     return
@@ -220,7 +224,7 @@ class Driver:
         """Give an actor spans until none is left; False when it is lost before that."""
         while (span := await self._next()) is not None:
             try:
-                ended = await actor.work.remote(span)
+                ended = await _answer(actor.work.remote(span))
             except ray.exceptions.RayActorError as error:
                 ended = Ended("lost", str(error))
             except asyncio.CancelledError:
@@ -233,7 +237,7 @@ class Driver:
                 self.stop(ended)
             await self._put(None)
         with suppress(ray.exceptions.RayError):
-            await actor.close.remote()
+            await _answer(actor.close.remote())
         return True
 
     async def _next(self) -> Span | None:
@@ -298,12 +302,23 @@ class Driver:
                 self.stop(Ended("cancelled", "cancelled by a user"))
             elif self._deadline is not None and seconds > self._deadline:
                 self.stop(Ended("paused", "deadline: the time for this run is over"))
-            elif not self._begun and seconds > START_SECONDS:
+            elif not self._arrived and seconds > START_SECONDS:
                 crew = self._crew
                 self.stop(
                     Ended("paused", f"the cluster has had no room for a worker, which asks for "
                           f"{crew.cpus:g} CPU and {crew.gpus:g} GPU, for {START_SECONDS:g} s")
                 )  # fmt: skip
+
+
+async def _answer(reference: Any) -> Any:
+    """Wait for what an actor answers.
+
+    Whoever gives up waiting leaves Ray's own future alone: the client of `ray://` dies loudly of an
+    answer to one that was cancelled.
+    """
+    answer = asyncio.ensure_future(reference)
+    answer.add_done_callback(lambda one: one.cancelled() or one.exception())  # it was looked at
+    return await asyncio.shield(answer)
 
 
 _SUMMED = ("worked", "calls", "failed_calls", "input_tokens", "cached_tokens", "output_tokens",
@@ -341,7 +356,7 @@ def _own_output() -> Iterator[None]:
 
 async def _answers(address: str | None) -> None:
     """Raise ConfigError where nobody listens at HOST:PORT; Ray itself would try for minutes."""
-    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    host, colon, port = (address or "").removeprefix(CLIENT).rpartition(":")
     if not colon or not port.isdecimal():
         return
     try:
@@ -367,9 +382,14 @@ def _connected(crew: Crew) -> Any:
             ray.init(address=crew.address, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = "a cluster on this machine" if crew.address is None else crew.address
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise ConfigError(f"Ray at {where} cannot be reached: {told[0]}") from error
+        told, *_ = str(error).strip().splitlines() or [type(error).__name__]
+        if where.startswith(CLIENT):  # which says no more than that nobody answered in time
+            raise ConfigError(
+                f"Ray at {where} cannot be reached: {told}; where the cluster asks for a token, "
+                "set RAY_AUTH_MODE=token in the environment"
+            ) from error
+        raise ConfigError(f"Ray at {where} cannot be reached: {told}") from error
     return ray
 
 
-__all__ = ["Build", "Crew", "Driver", "Span", "WorkSpan"]
+__all__ = ["CLIENT", "Build", "Crew", "Driver", "Span", "WorkSpan"]
