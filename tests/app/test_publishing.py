@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,24 @@ async def test_a_publication_cut_off_before_its_file_is_given_up(workspace: Work
     assert await count(workspace, published) == 0
     (made,) = await publishing.publish(workspace, run, "google")
     assert made.rows["new"] == 9 and len(feed(workspace)) == 9
+
+
+async def test_an_interrupted_publication_says_so_and_writes_nothing_afterwards(
+    workspace: Workspace,
+) -> None:
+    run = await accepted_run(workspace)
+
+    def interrupt(what: str, _rows: int) -> None:
+        if what == "writing":
+            work.cancel()
+
+    work = asyncio.ensure_future(publishing.publish(workspace, run, "google", on_page=interrupt))
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert not (workspace.settings.root / "feeds/google.xml").exists()
+    shown = await publishing.show_publication(workspace, "last")
+    assert (shown.state, shown.reason) == ("failed", "it was interrupted before it was written")
+    assert await count(workspace, published) == 0
 
 
 async def test_one_that_died_after_its_file_was_written_is_brought_to_its_end(

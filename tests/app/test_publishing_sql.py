@@ -212,3 +212,46 @@ async def test_targets_do_not_write_over_each_other(tmp_path: Path) -> None:
     with engine.connect() as conn:
         assert conn.execute(text("SELECT count(*) FROM wares WHERE lang = 'zh'")).scalar() == 4
     engine.dispose()
+
+
+async def test_what_a_failed_publication_left_in_the_table_is_written_over_and_rolled_back(
+    tmp_path: Path,
+) -> None:
+    """The rows before the one the table refuses stand there: our own words are no `before`."""
+    url = f"sqlite:///{tmp_path / 'own.db'}"
+    engine = create_engine(url)
+    with engine.begin() as conn:
+        conn.execute(text("CREATE TABLE wares (sku TEXT PRIMARY KEY, title TEXT,"
+                          " price NUMERIC CHECK (price < 512))"))  # fmt: skip
+        conn.execute(text("INSERT INTO wares VALUES ('P000', 'Old title', 1)"))
+    good = perfume_rows(503)
+    bad = [*good[:-1], {**good[-1], "price": "600"}]
+    good[-1]["price"] = "1"
+
+    def first_title() -> Any:
+        with engine.connect() as conn:
+            return conn.execute(text("SELECT title FROM wares WHERE sku = 'P000'")).scalar()
+
+    mapping = "key: sku\ncolumns:\n  sku: sku\n  title: title\n  price: price\n"
+    async with open_workspace(shop_at(tmp_path / "shop", url, mapping)) as workspace:
+        await bring(workspace, bad)
+        first = await accepted_run(workspace)
+        with pytest.raises(UserError, match="CHECK"):
+            await publishing.publish(workspace, first, "own")
+        assert first_title() == "Title P000 清新"
+        await bring(workspace, good)
+        second = await accepted_run(workspace, word="New")
+        (made,) = await publishing.publish(workspace, second, "own")
+        await bring(workspace, bad)
+        with pytest.raises(UserError, match="CHECK"):
+            await publishing.publish(workspace, first, "own")
+        assert first_title() == "Title P000 清新"
+        await bring(workspace, good)
+        (again,) = await publishing.publish(workspace, second, "own")
+        assert first_title() == "New P000 清新" and again.rows["changed"] == 503
+        (same,) = await publishing.publish(workspace, second, "own")
+        assert same.rows["unchanged"] == 503
+        await publishing.roll_back(workspace, str(again.publication))
+        await publishing.roll_back(workspace, str(made.publication))
+    assert first_title() == "Old title"
+    engine.dispose()

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, event, text
 
+from waremill.store import published as store_published
 from waremill.store import publishing as store
 from waremill.store.database import Database, migrate
 from waremill.store.publishing import Publication
@@ -25,14 +26,18 @@ PUBLICATION = Publication(
 )  # fmt: skip
 READ: dict[str, Callable[[Connection], Any]] = {
     "accepted items": lambda conn: store.accepted_page(conn, 1, ["en"], 0),
-    "live values": lambda conn: store.live_values(conn, "feed", "en", [1, 2]),
+    "live values": lambda conn: store_published.live_values(conn, "feed", "en", [1, 2]),
     "receipts": lambda conn: store.receipts_page(conn, 1, 0),
     "receipts by id": lambda conn: store.receipts_by_id(conn, [1, 2]),
     "what rollbacks restored": lambda conn: store.restored(conn, [1, 2]),
     "stages": lambda conn: store.stages_done(conn, 1, "feed"),
     "the unfinished one": lambda conn: store.unfinished(conn, "feed"),
-    "all that is live": lambda conn: list(store.live_pages(conn, PUBLICATION, "en", whole=True)),
-    "what changed": lambda conn: list(store.live_pages(conn, PUBLICATION, "en", whole=False)),
+    "all that is live": lambda conn: list(
+        store_published.live_pages(conn, PUBLICATION, "en", whole=True)
+    ),
+    "what changed": lambda conn: list(
+        store_published.live_pages(conn, PUBLICATION, "en", whole=False)
+    ),
     "a team's publications": lambda conn: store.list_publications(conn, [1], limit=5),
 }
 

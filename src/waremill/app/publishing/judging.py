@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from waremill.app.publishing.channels import Opened
 from waremill.app.publishing.distinct import Distinct
 from waremill.app.publishing.stages import in_stage
@@ -14,10 +16,13 @@ from waremill.app.publishing.tally import Tally
 from waremill.catalog.publishers.channel import Judged, Problem, Record
 from waremill.catalog.publishers.mapping import Names, Values, check_names, mapped
 from waremill.domain import Asset, is_missing
+from waremill.store import published as store_published
 from waremill.store import publishing as store
 from waremill.store import reporting
-from waremill.store.publishing import Accepted, Live, Receipt
+from waremill.store.published import Live
+from waremill.store.publishing import Accepted, Receipt
 from waremill.store.runs import Run
+from waremill.store.tables import AnyRow
 
 if TYPE_CHECKING:
     from waremill.app.assembly import Assembly
@@ -37,6 +42,31 @@ class Drawn:
     mapped: frozenset[str]
     results: Mapping[str, int]
     problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a page's products, by target, product and field.
+
+    `unsure` are receipts of publications that failed while they wrote into a database: their values
+    may stand there.
+    """
+
+    live: Mapping[str, Mapping[int, Mapping[str, Live]]]
+    unsure: Mapping[str, Mapping[int, Mapping[str, AnyRow]]]
+
+    def live_of(self, item: Accepted) -> Mapping[str, Live]:
+        """Give a product's live values."""
+        return self.live[item.target].get(item.product_id, {})
+
+    def unsure_of(self, item: Accepted) -> Mapping[str, AnyRow]:
+        """Give what may stand in the target although it does not count."""
+        live = self.live_of(item)
+        rows = self.unsure.get(item.target, {}).get(item.product_id, {})
+        return {
+            name: row for name, row in rows.items()
+            if name not in live or live[name].receipt_id < row.id
+        }  # fmt: skip
 
 
 async def names_of(workspace: Workspace, run: Run, assembly: Assembly) -> Names:
@@ -98,24 +128,29 @@ class Judging:
                 after = page[-1].id
                 chosen = [one for one in page if in_stage(one.group or one.key, stage)]
                 tally.later += len(page) - len(chosen)
-                live = {}
+                live, unsure = {}, {}
                 for target in targets:
                     ids = [one.product_id for one in chosen if one.target == target]
                     live[target] = await database.read(
-                        store.live_values, self._opened.settings.name, target, ids
+                        store_published.live_values, self._opened.settings.name, target, ids
                     )
-                yield await asyncio.to_thread(self._judged, chosen, live, tally, distinct)
+                    if not self._opened.channel.whole:
+                        unsure[target] = await database.read(
+                            store.unsure_receipts, self._opened.settings.name, target, ids
+                        )
+                known = _Known(live, unsure)
+                yield await asyncio.to_thread(self._judged, chosen, known, tally, distinct)
         finally:
             distinct.close()
 
     def _judged(
         self,
         items: Sequence[Accepted],
-        live: Mapping[str, Mapping[int, Mapping[str, Live]]],
+        standing: _Known,
         tally: Tally,
         distinct: Distinct,
     ) -> list[Receipt]:
-        drawn = [self._draw(one, live[one.target].get(one.product_id, {})) for one in items]
+        drawn = [self._draw(one, standing.live_of(one)) for one in items]
         judged = self._opened.channel.judge([one.record for one in drawn])
         found: list[Receipt] = []
         for one, verdict in zip(drawn, judged, strict=True):
@@ -128,8 +163,7 @@ class Judging:
             if problems:
                 tally.refuse(one.item.key, one.item.target, problems)
                 continue
-            known = live[one.item.target].get(one.item.product_id, {})
-            found += _receipts(one, verdict, known, tally)
+            found += _receipts(one, verdict, standing, tally)
         return found
 
     def _draw(self, item: Accepted, live: Mapping[str, Live]) -> Drawn:
@@ -169,18 +203,18 @@ class Judging:
         return (linked if isinstance(value, list) else linked[0]), None
 
 
-def _receipts(
-    drawn: Drawn, verdict: Judged, live: Mapping[str, Live], tally: Tally
-) -> list[Receipt]:
-    """Compare a judged record with what is live; give what differs."""
+def _receipts(drawn: Drawn, verdict: Judged, known_of: _Known, tally: Tally) -> list[Receipt]:
+    """Compare a judged record with what is live; give what differs, and what nobody is sure of."""
     item, found = drawn.item, []
+    live, unsure = known_of.live_of(item), known_of.unsure_of(item)
     standing = {name for name, one in live.items() if one.value is not None}
     given = drawn.record.values
     for name, value in verdict.values.items():
         if is_missing(value):
             continue
         known = live.get(name)
-        if known is not None and known.hash == store.value_hash(value):
+        same = known is not None and known.hash == store.value_hash(value)
+        if same and name not in unsure:
             own = name.removeprefix(STRUCTURED)
             missing = own in drawn.mapped and own not in given
             tally.count(name, "kept" if missing else "unchanged")
@@ -190,7 +224,7 @@ def _receipts(
         found.append(
             Receipt(item.target, item.product_id, name, value, source,
                     known.receipt_id if known else None,
-                    verdict.before.get(name) if known is None else None)
+                    None if known else _before(verdict, unsure.get(name), name))
         )  # fmt: skip
     for name in standing - verdict.values.keys():
         tally.count(name, "taken_back")
@@ -198,6 +232,13 @@ def _receipts(
     how = "unchanged" if not found else ("changed" if standing else "new")
     tally.rows[how] += 1
     return found
+
+
+def _before(verdict: Judged, unsure: AnyRow | None, name: str) -> Any:
+    """Give what the target held before anything of ours, which may stand there already."""
+    if unsure is None:
+        return verdict.before.get(name)
+    return None if unsure.before is None else orjson.loads(unsure.before)
 
 
 __all__ = ["Judging", "names_of"]

@@ -167,7 +167,7 @@ async def _publish(job: _Job, stage: str) -> PublicationShown:
             job.on_page("writing", tally.considered)
         await write_and_count(workspace, job.opened, publication, tally)
     except BaseException as error:
-        await fail(workspace, publication, str(error) or type(error).__name__)
+        await fail(workspace, publication, error)
         raise
     return await shown(workspace, publication.id)
 

@@ -24,6 +24,7 @@ from waremill.app.publishing.writing import (
     write_and_count,
 )
 from waremill.errors import Conflict
+from waremill.store import published as store_published
 from waremill.store import publishing as store
 from waremill.store.publishing import Publication, Receipt
 from waremill.store.tables import AnyRow
@@ -99,7 +100,7 @@ async def _restore(
             tally.notes.append(f"{stays:,} values had none before; they stay as they are")
         await write_and_count(workspace, opened, publication, tally)
     except BaseException as error:
-        await fail(workspace, publication, str(error) or type(error).__name__)
+        await fail(workspace, publication, error)
         raise
     return await shown(workspace, publication.id)
 
@@ -114,7 +115,7 @@ def _before(
     """
     earlier = store.receipts_by_id(conn, [row.before_id for row in page if row.before_id])
     live = {
-        target: store.live_values(
+        target: store_published.live_values(
             conn, found.channel, target, sorted({one.product_id for one in page})
         )
         for target in {row.target for row in page}

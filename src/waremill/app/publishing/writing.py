@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -15,6 +17,7 @@ from waremill.app.working import owner_is_dead, owner_name
 from waremill.catalog.publishers import whole_file
 from waremill.catalog.publishers.channel import Record
 from waremill.errors import Conflict
+from waremill.store import published as store_published
 from waremill.store import publishing as store
 from waremill.store.publishing import Publication, Receipt
 from waremill.store.runs import clock
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 _AWAY = 3600.0
 """Seconds after which a publication of another machine that said nothing is taken as dead."""
+INTERRUPTED = "it was interrupted before it was written"
 NOTHING_LIVE = "nothing is live in this channel yet, so no file was written"
 
 
@@ -70,11 +74,28 @@ async def write_and_count(
 
     Whatever goes wrong before it is written leaves it failed, and nothing counts.
     """
-    files, notes = await workspace.database.read_all(_write, opened, publication)
+    files, notes = await _written(workspace, opened, publication)
     tally.files, tally.notes = files, [*tally.notes, *notes, *opened.channel.notes]
     written = {"state": "written", "report": tally.as_json()}
     await workspace.database.write(store.set_publication, publication.id, written)
     await count_receipts(workspace, publication)
+
+
+async def _written(
+    workspace: Workspace, opened: Opened, publication: Publication
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Write to the target on a thread; when it is interrupted, nothing is written afterwards."""
+    stop = Event()
+    work = workspace.database.read_all(_write, opened, publication, stop)
+    writing = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([writing])
+        if not writing.cancelled() and writing.exception() is None:
+            return writing.result()  # it was in its place before it could be stopped: it counts
+        raise
 
 
 async def count_receipts(workspace: Workspace, publication: Publication) -> None:
@@ -95,8 +116,11 @@ async def count_receipts(workspace: Workspace, publication: Publication) -> None
     await workspace.database.write(end)
 
 
-async def fail(workspace: Workspace, publication: Publication, reason: str) -> None:
-    """End a publication that could not be written."""
+async def fail(workspace: Workspace, publication: Publication, error: BaseException) -> None:
+    """End a publication that could not be written, and say why."""
+    reason = INTERRUPTED
+    if not isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+        reason = str(error) or type(error).__name__
     await workspace.database.write(_fail, publication.id, reason)
 
 
@@ -107,11 +131,11 @@ def _fail(conn: Connection, publication_id: int, reason: str) -> None:
 
 
 def _write(
-    conn: Connection, opened: Opened, publication: Publication
+    conn: Connection, opened: Opened, publication: Publication, stop: Event
 ) -> tuple[list[dict[str, Any]], list[str]]:
     channel, files, notes = opened.channel, [], []
     for target, out in publication.outputs.items():
-        rows = _groups(conn, opened, publication, target)
+        rows = _until(stop, _groups(conn, opened, publication, target))
         first = next(rows, None)
         if first is None:
             notes += [NOTHING_LIVE] if channel.whole else []
@@ -131,7 +155,7 @@ def _groups(
     conn: Connection, opened: Opened, publication: Publication, target: str
 ) -> Iterator[list[Record]]:
     channel = opened.channel
-    pages = store.live_pages(
+    pages = store_published.live_pages(
         conn, publication, target, whole=channel.whole, grouped=channel.grouped
     )
     for page in pages:
@@ -139,6 +163,18 @@ def _groups(
             yield [
                 Record(one.key, one.group, target, one.values, changed=one.changed) for one in group
             ]
+
+
+class _Stopped(Exception):
+    """Ends a writing that somebody interrupted."""
+
+
+def _until(stop: Event, groups: Iterator[list[Record]]) -> Iterator[list[Record]]:
+    """Give groups until somebody stops it; a file half made is never put in its place then."""
+    for group in groups:
+        if stop.is_set():
+            raise _Stopped
+        yield group
 
 
 def _with(first: list[Record], rest: Iterator[list[Record]]) -> Iterator[list[Record]]:

@@ -92,7 +92,8 @@ class _Feed:
         def order(name: str) -> int:
             return places.get(name, len(places))
 
-        with etree.xmlfile(str(out), encoding="UTF-8") as file:
+        # Opened by Python: of a full disk lxml itself gives no more than a code of its own.
+        with out.open("wb") as place, etree.xmlfile(place, encoding="UTF-8") as file:
             file.write_declaration()
             root = file.element("rss", {"version": "2.0"}, nsmap={"g": NAMESPACE})
             with root, file.element("channel"):
