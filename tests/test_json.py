@@ -130,6 +130,9 @@ def shared(shell: Shell, run: str) -> None:
     place.write_text(f"columns:\n{text}  color: {{value: {'x' * 41}}}\n", encoding="utf-8")
     refused = shell.run("publish", "publish", run, "feed", "--dry-run", code=1)
     assert refused["publications"][0]["refusals"]
+    shell.run("publish", "publish", run, "feed", code=1)
+    shell.run("publish-refusals", "publish", "refusals", "last")
+    shell.run("export", "publish", "refusals", "last", "refused.csv")
     place.write_text(f"columns:\n{text}", encoding="utf-8")
     shell.run("publish", "publish", "run", run, "feed")
     shell.run("publish-list", "publish", "list")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import orjson
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 from tests.workspaces import make_workspace, write_sheet
 
 from waremill.app import Workspace
@@ -16,6 +17,7 @@ from waremill.runs.plan import plan_run
 from waremill.store.bulk import BulkInsert
 from waremill.store.tables import items, products, results, runs
 
+G = "{http://base.google.com/ns/1.0}"
 CHANNELS = """
 [publish.google]
 format = "google-merchant"
@@ -145,3 +147,18 @@ async def accepted_run(
 
     await workspace.database.write(fill)
     return run.name
+
+
+def feed(workspace: Workspace, name: str = "feeds/google.xml") -> dict[str, dict[str, str]]:
+    """Give a feed's items by their id: attribute to text, or to all of its text inside."""
+    root = ElementTree.parse(workspace.settings.root / name).getroot()
+    found = {}
+    for item in root.iter("item"):
+        values = {one.tag.removeprefix(G): "|".join(one.itertext()) for one in item}
+        found[values["id"]] = values
+    return found
+
+
+async def count(workspace: Workspace, table: Any) -> int:
+    query = select(func.count()).select_from(table)
+    return int(await workspace.database.read(lambda conn: conn.execute(query).scalar_one()))

@@ -22,6 +22,7 @@ from waremill.errors import ConfigError, Conflict, NotFound
 from waremill.store import retaining as store_retaining
 from waremill.store.tables import answers, items, metadata, products, results, spend
 from waremill.store.tables_chat import chat_turns, conversations
+from waremill.store.tables_publishing import refusals
 
 __all__ = ["database_url", "migrated_postgres", "migrated_sqlite"]
 
@@ -63,6 +64,10 @@ async def rows(workspace: Workspace, query: Any) -> list[Any]:
 
 async def test_nothing_of_an_erased_product_is_left_but_sums(shop: Workspace) -> None:
     name = (await shop.products("_key = 'P0001'"))[1][0].attributes["name"]
+    product = select(products.c.id).where(products.c.key == "P0001").scalar_subquery()
+    refused = {"publication_id": 1, "number": 1, "product_id": product, "target": "",
+               "field": "title", "message": f"“{name}” is too long"}  # fmt: skip
+    await shop.database.write(lambda conn: conn.execute(insert(refusals).values(refused)))
     money = await rows(shop, select(spend))
     assert name in await everything(shop)
     dry = await erase(shop, ["P0001"])

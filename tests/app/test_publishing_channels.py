@@ -51,7 +51,7 @@ async def test_shopify_refuses_a_cell_it_would_clear_and_a_variant_like_another(
     await bring(workspace, rows)
     run = await accepted_run(workspace)
     (made,) = await publishing.publish(workspace, run, "shopify")
-    said = {one["key"]: one["message"] for one in made.refusals}
+    said = {one.key: one.message for one in made.refusals}
     assert "Shopify clears" in said["P000"] and "P001 has already" in said["P002"]
 
 
@@ -75,7 +75,7 @@ async def test_a_marketplaces_workbook_is_filled_from_a_run(
             await publishing.publish(workspace, run, "amazon", PublishOptions(out=("a.xlsm",)))
         out = PublishOptions(out=(str(tmp_path / "filled.xlsx"),))
         (made,) = await publishing.publish(workspace, run, "amazon", out)
-        assert made.refused == 1 and made.refusals[0]["place"] == "sheet “Template”, column C"
+        assert made.refused == 1 and made.refusals[0].place == "sheet “Template”, column C"
         first = (tmp_path / "filled.xlsx").read_bytes()
         (again,) = await publishing.publish(workspace, run, "amazon", out)
         assert again.rows["unchanged"] == 3 and (tmp_path / "filled.xlsx").read_bytes() == first

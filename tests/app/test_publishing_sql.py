@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from app.publishing_shop import accepted_run, bring, make_shop, perfume_rows
 from waremill.app import Workspace, open_workspace, publishing
-from waremill.app.publishing import PublishOptions
+from waremill.app.publishing import FileShown, PublishOptions
 from waremill.errors import ConfigError, UserError
 
 TABLE = """
@@ -88,7 +88,7 @@ async def test_rows_are_inserted_and_updated_and_others_left_alone(
         assert table(engine) == before and dry.rows["new"] == 4
         (made,) = await publishing.publish(workspace, run, "own")
     rows = table(engine)
-    assert made.rows["new"] == 4 and made.files == [{"target": "en-US", "path": None, "rows": 4}]
+    assert made.rows["new"] == 4 and made.files == (FileShown("en-US", None, 4),)
     assert list(rows) == ["P000", "X1", "P001", "P002", "P003"] and rows["X1"] == before["X1"]
     assert (rows["P000"]["title"], rows["P000"]["stock"]) == ("Title P000 清新", 7)
     assert float(rows["P001"]["price"]) == 11.5 and rows["P001"]["kind"] == "perfume"
@@ -106,7 +106,7 @@ async def test_only_what_changed_since_is_written_and_a_missing_value_is_no_null
         with engine.begin() as conn:
             conn.execute(text("UPDATE wares SET note = 'by hand'"))
         (same,) = await publishing.publish(workspace, run, "own")
-        assert same.rows["unchanged"] == 4 and same.files == []
+        assert same.rows["unchanged"] == 4 and same.files == ()
         rows = perfume_rows(4)
         rows[1] |= {"price": "99", "brand": ""}
         await bring(workspace, rows)
@@ -147,7 +147,7 @@ async def test_what_the_table_cannot_hold_is_refused_with_its_row(
         await bring(workspace, rows)
         run = await accepted_run(workspace, values={"P003": {"title": "x" * 31}})
         (made,) = await publishing.publish(workspace, run, "own")
-    said = {one["key"]: (one["field"], one["message"], one["place"]) for one in made.refusals}
+    said = {one.key: (one.field, one.message, one.place) for one in made.refusals}
     assert said["P001"][:2] == ("price", "“60 ml” is no number")
     assert said["P002"][0] == "kind" and "new in the table" in said["P002"][1]
     assert said["P003"] == (

@@ -18,8 +18,20 @@ from waremill.store import published as store_published
 from waremill.store import publishing as store
 from waremill.store.database import Database, migrate
 from waremill.store.publishing import Publication
+from waremill.store.refusals import (
+    PUBLICATIONS_KEPT,
+    Refusal,
+    add_refusals,
+    forget_refusals,
+    refusals_page,
+)
+from waremill.store.tables import catalogs, products
+from waremill.store.tables_publishing import publications
 
-LARGE = ("receipts", "published", "items", "results", "products", "publications")
+LARGE = (
+    "receipts", "published", "items", "results", "products", "publications", "refusals",
+    "identities",
+)  # fmt: skip
 PUBLICATION = Publication(
     1, "p1", 1, 1, "feed", "acp", "all", "written", None, "m", {}, None, None, "me", None, None,
     0.0, None,
@@ -38,6 +50,10 @@ READ: dict[str, Callable[[Connection], Any]] = {
     "what changed": lambda conn: list(
         store_published.live_pages(conn, PUBLICATION, "en", whole=False)
     ),
+    "teams of a channel": lambda conn: store.teams_of_channel(conn, "feed"),
+    "what nobody is sure of": lambda conn: store.unsure_receipts(conn, "feed", "en", [1, 2]),
+    "refusals": lambda conn: refusals_page(conn, 1),
+    "refusals to forget": lambda conn: forget_refusals(conn, "feed"),
     "a team's publications": lambda conn: store.list_publications(conn, [1], limit=5),
 }
 
@@ -58,6 +74,10 @@ async def test_nothing_of_publishing_reads_a_whole_table(lite: Database, what: s
         sent.append((statement, parameters))
 
     def plans(conn: Connection) -> list[str]:
+        row = {"run_id": 1, "channel": "feed", "format": "sql", "stage": "all", "state": "failed",
+               "mapping": "m", "outputs": "{}", "by": "me", "created_at": 0.0}  # fmt: skip
+        many = [{**row, "name": f"q{n}"} for n in range(PUBLICATIONS_KEPT + 2)]
+        conn.execute(publications.insert(), many)
         event.listen(conn, "before_cursor_execute", remember)
         READ[what](conn)
         event.remove(conn, "before_cursor_execute", remember)
@@ -67,7 +87,7 @@ async def test_nothing_of_publishing_reads_a_whole_table(lite: Database, what: s
             found += [str(row[-1]) for row in rows]
         return found
 
-    lines = await lite.read(plans)
+    lines = await lite.write(plans)
     assert sent and lines
     whole = [line for line in lines if re.match(rf"SCAN (?:{'|'.join(LARGE)})\b", line)]
     assert whole == []
@@ -88,3 +108,24 @@ async def test_letting_receipts_count_again_changes_nothing(lite: Database) -> N
 
     found = await lite.write(work)
     assert [row[:4] for row in found] == [("feed", "en", n, "title") for n in range(1, 9)]
+
+
+async def test_refusals_are_kept_for_the_last_publications_of_a_channel(lite: Database) -> None:
+    def work(conn: Connection) -> list[int]:
+        made = []
+        conn.execute(catalogs.insert().values(name="c", columns="[]", imports=1, created_at=0.0))
+        conn.execute(products.insert().values(
+            catalog_id=1, key="P1", is_group=False, version=1, position=1, import_number=1,
+            attributes={},
+        ))  # fmt: skip
+        for _ in range(PUBLICATIONS_KEPT + 2):
+            values = {"run_id": 1, "channel": "feed", "format": "acp", "stage": "all",
+                      "mapping": "m", "outputs": {}, "by": "me"}  # fmt: skip
+            one = store.open_publication(conn, values)
+            add_refusals(conn, one, [Refusal(n, 1, "P1", "en", "", "no", None) for n in (1, 2)])
+            store.set_publication(conn, one.id, {"state": "done"})
+            made.append(one.id)
+        assert not forget_refusals(conn, "other") and not forget_refusals(conn, "feed")
+        return [len(refusals_page(conn, one)) for one in made]
+
+    assert await lite.write(work) == [0, 0] + [2] * PUBLICATIONS_KEPT

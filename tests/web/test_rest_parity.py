@@ -38,6 +38,10 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "publish run": (f"POST {RUN}/publications",),
     "publish list": ("GET /v1/publications",),
     "publish show": ("GET /v1/publications/{publication}",),
+    "publish refusals": (
+        "GET /v1/publications/{publication}/refusals",
+        "GET /v1/publications/{publication}/refusals/export",
+    ),
     "publish rollback": ("POST /v1/publications/{publication}/rollback",),
     "publish channels": ("GET /v1/publish/channels",),
     "faq entries": (f"GET {RUN}/faq",),

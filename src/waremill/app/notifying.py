@@ -1,4 +1,4 @@
-"""Webhooks: who is told of ended runs, accepted items and stopped schedules, and how.
+"""Webhooks: who is told of ended runs and publications, accepted items, stopped schedules; how.
 
 An event is written down in the transaction that makes it true, and delivered by a server later: at
 least once, signed, retried with growing pauses. Nothing is ever sent to an address inside our own
@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
     from waremill.app.workspace import Workspace
+    from waremill.store.publishing import Publication
     from waremill.store.runs import Run
 
 LOG = logging.getLogger("waremill.webhooks")
-EVENTS = ("run.finished", "item.accepted", "schedule.stopped")
+EVENTS = ("run.finished", "item.accepted", "schedule.stopped", "publication.finished")
 PING = store.PING
 ATTEMPTS = store.ATTEMPTS
 """With the pauses below the last one comes about eleven hours after the first."""
@@ -81,6 +82,16 @@ def run_finished(conn: Connection, run: Run) -> None:
 def schedule_stopped(conn: Connection, team: int, told: Mapping[str, Any]) -> None:
     """Tell that a slot of a schedule brought no run, or one that stopped; `told` says why."""
     event(conn, team, "schedule.stopped", told)
+
+
+def publication_finished(conn: Connection, one: Publication) -> None:
+    """Tell that a publication is done or failed; `rows` are counts of what became of them."""
+    rows = (one.report or {}).get("rows", {})
+    event(
+        conn, one.team_id, "publication.finished",
+        {"publication": one.name, "channel": one.channel, "stage": one.stage, "state": one.state,
+         "reason": one.reason, "rows": rows},
+    )  # fmt: skip
 
 
 def items_accepted(conn: Connection, run: Run, items: Sequence[Mapping[str, Any]]) -> None:
@@ -471,6 +482,7 @@ __all__ = [
     "event",
     "is_public",
     "items_accepted",
+    "publication_finished",
     "run_finished",
     "schedule_stopped",
     "sign",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import click
 
 from waremill.app import Workspace, publishing
-from waremill.app.publishing import PublicationShown, PublishOptions
+from waremill.app.paging import LARGEST
+from waremill.app.publishing import PublicationShown, PublishOptions, RefusalShown
 from waremill.cli.door import command, print_json, print_table, with_workspace
 
 SHOWN = 10
-"""Refusals that are printed; --json has 200."""
+"""Refusals that are printed; `publish refusals` has all."""
 _EVERY = 0.2
 
 
@@ -54,13 +56,19 @@ def publish_command() -> None:
     "--target", "targets", metavar="T", multiple=True,
     help="Only this target; may be repeated (default: the channel's, else all of the run).",
 )  # fmt: skip
+@click.option(
+    "--refusals", metavar="FILE",
+    help="Write all that is refused to a table (xlsx, csv, tsv, jsonl, parquet).",
+)  # fmt: skip
 def run_command(folder: str | None, as_json: bool, run: str, channel: str, **given: Any) -> int:
     """Publish the accepted items of RUN to CHANNEL: to the files OUT, one a target, or a database.
 
     Without OUT it goes where waremill.toml says. Values that did not change are not written again
     where the format allows it, and a missing value never replaces one that is live.
     """
-    options = PublishOptions(given["out"], given["stage"], given["dry_run"], given["targets"])
+    options = PublishOptions(
+        given["out"], given["stage"], given["dry_run"], given["targets"], given["refusals"]
+    )
 
     async def work(workspace: Workspace) -> int:
         line = _Line(as_json)
@@ -147,6 +155,41 @@ def show_command(folder: str | None, as_json: bool, publication: str) -> int:
     return with_workspace(folder, as_json, work)
 
 
+@command("refusals", short_help="List all that a publication refused.")
+@click.argument("publication")
+@click.argument("out", required=False)
+def refusals_command(folder: str | None, as_json: bool, publication: str, out: str | None) -> int:
+    """List all that PUBLICATION refused and why, or write it to OUT (csv, xlsx, …).
+
+    They are kept for a channel's last ten publications.
+    """
+
+    async def work(workspace: Workspace) -> int:
+        if out is not None:
+            written = await publishing.export_refusals(workspace, publication, Path(out))
+            if as_json:
+                print_json({"path": out, "rows": written.rows, "notes": list(written.notes)})
+            else:
+                click.echo(f"{written.rows:,} refusals in {out}")
+            return 0
+        rows: list[RefusalShown] = []
+        page = await publishing.list_refusals(workspace, publication, size=LARGEST)
+        while True:
+            rows += page.rows if as_json else ()
+            for one in () if as_json else page.rows:
+                click.echo(_refusal(one))
+            if page.next is None:
+                break
+            page = await publishing.list_refusals(
+                workspace, publication, size=LARGEST, cursor=page.next
+            )
+        if as_json:
+            print_json([asdict(one) for one in rows])
+        return 0
+
+    return with_workspace(folder, as_json, work)
+
+
 @command("channels", short_help="List the channels of waremill.toml.")
 def channels_command(folder: str | None, as_json: bool) -> int:
     """List the channels that can be published to."""
@@ -198,17 +241,25 @@ def _print(one: PublicationShown) -> None:
     if moved:
         print_table(moved, ["column", "new", "changed", "kept", "taken_back", "unchanged"])
     for refusal in one.refusals[:SHOWN]:
-        place = f", {refusal['place']}" if refusal["place"] else ""
-        target = f" for {refusal['target']}" if refusal["target"] else ""
-        column = f" “{refusal['field']}”" if refusal["field"] else ""
-        click.echo(f"refused {refusal['key']}{target}{place}:{column} {refusal['message']}")
-    if one.refused > min(len(one.refusals), SHOWN):
-        click.echo(f"… of {one.refused:,} refused rows; --json has the first 200 reasons")
+        click.echo(f"refused {_refusal(refusal)}")
+    if one.refusal_count > SHOWN:
+        name = one.publication
+        rest = f"waremill publish refusals {name}" if name else "--refusals FILE.csv"
+        click.echo(
+            f"… {one.refusal_count:,} reasons in all, in {one.refused:,} rows; all of them: {rest}"
+        )
     for note in one.notes:
         click.echo(f"note: {note}", err=True)
     for file in one.files:
-        if file["rows"] is not None:
-            click.echo(f"{file['rows']:,} rows in {file['path'] or 'the database'}")
+        if file.rows is not None:
+            click.echo(f"{file.rows:,} rows in {file.path or 'the database'}")
+
+
+def _refusal(one: RefusalShown) -> str:
+    place = f", {one.place}" if one.place else ""
+    target = f" for {one.target}" if one.target else ""
+    column = f" “{one.field}”" if one.field else ""
+    return f"{one.key}{target}{place}:{column} {one.message}"
 
 
 class _Line:
@@ -229,5 +280,7 @@ class _Line:
             click.echo("\r\033[K", nl=False, err=True)
 
 
-for _one in (run_command, rollback_command, list_command, show_command, channels_command):
+for _one in (
+    run_command, rollback_command, list_command, show_command, refusals_command, channels_command,
+):  # fmt: skip
     publish_command.add_command(_one)

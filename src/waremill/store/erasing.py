@@ -33,7 +33,7 @@ from waremill.store.tables import (
 )
 from waremill.store.tables_batches import batch_requests, batch_waiters
 from waremill.store.tables_knowledge import vectors
-from waremill.store.tables_publishing import published, receipts
+from waremill.store.tables_publishing import published, receipts, refusals
 
 ITEMS_AT_ONCE = 500
 ROWS_AT_ONCE = 5_000
@@ -195,6 +195,7 @@ def erase_product(conn: Connection, product: int, texts: Sequence[bytes]) -> Non
     said = texts_of(conn, product)
     conn.execute(delete(current).where(current.c.product_id == product))
     conn.execute(delete(published).where(published.c.product_id == product))
+    conn.execute(delete(refusals).where(refusals.c.product_id == product))
     conn.execute(
         update(receipts).where(receipts.c.product_id == product).values(value=None, before=None)
     )

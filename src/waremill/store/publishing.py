@@ -104,6 +104,7 @@ def open_publication(conn: Connection, values: Mapping[str, Any]) -> Publication
         "created_at": clock(conn), "heartbeat": clock(conn), **values,
     }  # fmt: skip
     row["outputs"] = dumps(row["outputs"])
+    row["report"] = dumps(row["report"]) if "report" in row else None
     try:
         made = conn.execute(insert(publications).values(row).returning(publications.c.id))
     except IntegrityError as error:
@@ -120,6 +121,12 @@ def unfinished(conn: Connection, channel: str) -> Publication | None:
     query = select(publications).where(publications.c.channel == channel, is_open)
     row = conn.execute(query).first()
     return None if row is None else _as_publication(row)
+
+
+def unfinished_channels(conn: Connection) -> list[str]:
+    """Name the channels whose publication has not ended."""
+    is_open = text("publications.state IN ('working', 'written')")
+    return list(conn.execute(select(publications.c.channel).where(is_open)).scalars())
 
 
 def set_publication(conn: Connection, publication_id: int, values: Mapping[str, Any]) -> None:
@@ -179,6 +186,14 @@ def list_publications(
     if run_id is not None:
         query = query.where(publications.c.run_id == run_id)
     return [_as_publication(row) for row in conn.execute(query)]
+
+
+def teams_of_channel(conn: Connection, channel: str) -> list[int]:
+    """Give the teams that published to a channel."""
+    query = select(publications.c.team_id).where(
+        publications.c.channel == channel, publications.c.state.in_(("written", "done"))
+    )
+    return list(conn.execute(query.distinct()).scalars())
 
 
 def stages_done(conn: Connection, run_id: int, channel: str) -> set[str]:

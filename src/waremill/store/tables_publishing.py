@@ -2,6 +2,8 @@
 
     publications ─ receipts                     what was published, by whom, value by value
     published                                   derived: the newest receipt of each value
+    refusals                                    why a publication's rows were refused
+    identities                                  which products were published under an id
 
 A receipt counts once its publication is done; nothing is taken back but by a further one.
 """
@@ -35,6 +37,7 @@ publications = Table(
     Column("ended_at", Float),
     Index("ix_publications_run_id_channel", "run_id", "channel"),
     Index("ix_publications_team_id_id", "team_id", "id"),
+    Index("ix_publications_channel_id", "channel", "id"),
     Index("ux_publications_open", "channel", unique=True,
           sqlite_where=text("state IN ('working', 'written')"),
           postgresql_where=text("state IN ('working', 'written')")),
@@ -74,3 +77,30 @@ published = Table(
     Column("receipt_id", Id, nullable=False),
     sqlite_with_rowid=False,
 )
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("publication_id", Id, primary_key=True, autoincrement=False),
+    Column("number", Id, primary_key=True, autoincrement=False),
+    Column("product_id", Id, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("place", Text),
+    Index("ix_refusals_product_id", "product_id"),
+    sqlite_with_rowid=False,
+)
+"""One thing that is wrong with a row a channel would not take, numbered from 1."""
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("hash", LargeBinary, primary_key=True),
+    Column("product_id", Id, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""Products that were to be published under an identity, by its hash. A row says where to look, not
+that it is so: whether the product is live under it, its receipts say."""

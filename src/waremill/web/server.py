@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from waremill import __version__
-from waremill.app import Workspace, chatting, generating, launching, notifying
+from waremill.app import Workspace, chatting, generating, launching, notifying, publishing
 from waremill.app.scheduling.leading import Scheduler
 from waremill.web import operations, pages, rest, security
 from waremill.web.rest import problems, reference
@@ -65,14 +65,16 @@ def _beside(
         delivering = asyncio.create_task(notifying.Webhooks(workspace).deliver())
         scheduling = asyncio.create_task(Scheduler(workspace).work())
         rivals = asyncio.create_task(launching.begin_rivals(workspace))
+        settling = asyncio.create_task(publishing.settle_all(workspace))
         try:
             yield
         finally:
             app.state.closing.set()
-            beside = (delivering, scheduling, rivals)
+            beside = (delivering, scheduling, rivals, settling)
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            await publishing.close(workspace)
             await chatting.close(workspace)
             await generating.close(workspace)
 

@@ -3,63 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
 from waremill.app.paging import SIZE, Page, bad_cursor, decode_cursor, encode_cursor, page_size
+from waremill.app.publishing.shapes import (
+    SHOWN_REFUSALS,
+    FileShown,
+    PublicationShown,
+    RefusalShown,
+)
 from waremill.app.publishing.tally import Tally
 from waremill.settings import Publishing
 from waremill.store import publishing as store
 from waremill.store.publishing import Publication
+from waremill.store.refusals import Refusal, refusals_page
 from waremill.store.runs import Run
 from waremill.store.tables import runs
 from waremill.store.tables_publishing import publications
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class PublicationShown:
-    """A publication as people see it; `publication` is None for a dry run, which leaves none.
-
-    `rows` counts the judged rows that are new, changed, unchanged and refused; `later` are accepted
-    rows outside the stage, `left_out` by state the items that are not accepted. `fields` has the
-    same counts by the channel's column, and `kept`: missing now, and live from before.
-    """
-
-    publication: str | None
-    run: str
-    channel: str
-    format: str
-    stage: str
-    state: str
-    rolls_back: str | None
-    by: str
-    created_at: float | None
-    ended_at: float | None
-    reason: str | None
-    rows: Mapping[str, int]
-    fields: Mapping[str, Mapping[str, int]]
-    later: int
-    left_out: Mapping[str, int]
-    refused_for: Mapping[str, int]
-    refusals: Sequence[Mapping[str, Any]]
-    notes: Sequence[str]
-    files: Sequence[Mapping[str, Any]]
-
-    @property
-    def refused(self) -> int:
-        """Rows that were refused."""
-        return self.rows.get("refused", 0)
-
-    @property
-    def refused_share(self) -> float:
-        """The share of judged rows that were refused."""
-        considered = sum(self.rows.values())
-        return self.refused / considered if considered else 0.0
 
 
 async def list_publications(
@@ -120,9 +85,12 @@ def _shown(conn: Connection, one: Publication) -> PublicationShown:
         named = select(publications.c.name).where(publications.c.id == one.rolls_back_id)
         back = conn.execute(named).scalar()
     report = {**Tally().as_json(), **(one.report or {})}
+    refused = refusals_page(conn, one.id, size=SHOWN_REFUSALS) if report["refusal_count"] else []
     return PublicationShown(
-        one.name, run or "", one.channel, one.format, one.stage, one.state, back, one.by,
-        one.created_at, one.ended_at, one.reason, **report,
+        publication=one.name, run=run or "", channel=one.channel, format=one.format,
+        stage=one.stage, state=one.state, rolls_back=back, by=one.by, created_at=one.created_at,
+        ended_at=one.ended_at, reason=one.reason,
+        **_reported(report, refused, [FileShown(**file) for file in report["files"]]),
     )  # fmt: skip
 
 
@@ -133,14 +101,28 @@ def shown_dry(
     stage: str,
     tally: Tally,
     outputs: Mapping[str, str],
+    refused: Sequence[Refusal],
 ) -> PublicationShown:
-    """Show what a publication would come to."""
-    files = [
-        {"target": target or None, "path": path or None, "rows": None}
-        for target, path in outputs.items()
-    ]
-    report = {**tally.as_json(), "files": files}
+    """Show what a publication would come to, with the first of what it would refuse."""
+    files = [FileShown(target or None, path or None) for target, path in outputs.items()]
     return PublicationShown(
-        None, run.name, settings.name, settings.format, stage, "dry-run", None,
-        workspace.actor.name, None, None, None, **report,
+        publication=None, run=run.name, channel=settings.name, format=settings.format, stage=stage,
+        state="dry-run", rolls_back=None, by=workspace.actor.name, created_at=None, ended_at=None,
+        reason=None, **_reported(tally.as_json(), refused, files),
     )  # fmt: skip
+
+
+def _reported(
+    report: Mapping[str, Any], refused: Sequence[Refusal], files: Sequence[FileShown]
+) -> dict[str, Any]:
+    """Give the part of a publication's shape that a tally has."""
+    counted = ("total", "rows", "fields", "later", "left_out", "refused_for", "refusal_count")
+    return {
+        **{name: report[name] for name in counted}, "notes": tuple(report["notes"]),
+        "refusals": tuple(shown_refusal(one) for one in refused), "files": tuple(files),
+    }  # fmt: skip
+
+
+def shown_refusal(one: Refusal) -> RefusalShown:
+    """Show a refusal."""
+    return RefusalShown(one.number, one.key, one.target or None, one.field, one.message, one.place)

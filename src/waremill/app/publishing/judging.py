@@ -161,7 +161,7 @@ class Judging:
                     shown = " · ".join(part for part in verdict.identity if part)
                     problems = [Problem("", f"“{shown}” is what the product {owner} has already")]
             if problems:
-                tally.refuse(one.item.key, one.item.target, problems)
+                tally.refuse(one.item, problems)
                 continue
             found += _receipts(one, verdict, standing, tally)
         return found

@@ -1,14 +1,20 @@
-"""The use case *publish*: accepted content of a run goes to a channel, in stages or at once."""
+"""The use case *publish*: accepted content of a run goes to a channel, in stages or at once.
+
+`publish` comes back when it is done, `begin` as soon as the publication is written down: the rest
+is done by this process, whoever waits for it or does not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from waremill.app import auditing
+from waremill.app.publishing import background
 from waremill.app.publishing.channels import (
     Opened,
     find_channel,
@@ -16,8 +22,10 @@ from waremill.app.publishing.channels import (
     outputs_of,
     targets_of,
 )
-from waremill.app.publishing.history import PublicationShown, shown, shown_dry
+from waremill.app.publishing.history import shown, shown_dry
 from waremill.app.publishing.judging import Judging, names_of
+from waremill.app.publishing.refused import RefusalFile, kept_refusals
+from waremill.app.publishing.shapes import PublicationShown
 from waremill.app.publishing.stages import check_order, next_stage, read_stage
 from waremill.app.publishing.tally import Tally
 from waremill.app.publishing.writing import (
@@ -45,13 +53,15 @@ class PublishOptions:
     """How a run is published.
 
     `out` names the files, one a target, or a database; none takes the settings'. `targets` are of
-    the run, none for the settings'. With `dry_run` nothing is written.
+    the run, none for the settings'. With `dry_run` nothing is written. `refusals` names a file for
+    all that is refused.
     """
 
     out: tuple[str, ...] = ()
     stage: str | None = None
     dry_run: bool = False
     targets: tuple[str, ...] = ()
+    refusals: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,14 @@ class _Job:
     opened: Opened
     judging: Judging
     outputs: dict[str, str]
+    stage: str
+    options: PublishOptions
     on_page: OnPage | None
+
+    def tell(self, what: str, rows: int) -> None:
+        """Say how far it is, where somebody listens."""
+        if self.on_page is not None:
+            self.on_page(what, rows)
 
 
 async def publish(
@@ -80,6 +97,37 @@ async def publish(
     channel; nothing is changed then.
     """
     options = options or PublishOptions()
+    with kept_refusals(options.refusals) as refused:
+        async with _prepared(workspace, run, channel, options, on_page) as job:
+            if options.dry_run:
+                return [await _dry(job, refused)]
+            made = await _stages(job, await _open(job, job.stage))
+        for one in made:
+            await refused.fetch(workspace, one)
+    return made
+
+
+async def begin(
+    workspace: Workspace, run: str, channel: str, options: PublishOptions | None = None
+) -> PublicationShown:
+    """Begin to publish, and give the publication as it is then; it is finished by this process.
+
+    Raises what `publish` raises before it writes anything; what fails later, the publication says.
+    """
+    async with AsyncExitStack() as stack:
+        prepared = _prepared(workspace, run, channel, options or PublishOptions(), None)
+        job = await stack.enter_async_context(prepared)
+        begun = await _open(job, job.stage)
+        rest = stack.pop_all()
+    background.go_on(workspace, begun[0], rest, _stages(job, begun))
+    return await shown(workspace, begun[0].id)
+
+
+@asynccontextmanager
+async def _prepared(
+    workspace: Workspace, run: str, channel: str, options: PublishOptions, on_page: OnPage | None
+) -> AsyncIterator[_Job]:
+    """Check all that can be before anything is written, and open the channel."""
     found = await workspace.find_run(run, "operator")
     settings = find_channel(workspace, channel)
     stage = await _stage_of(workspace, found, channel, options)
@@ -90,23 +138,25 @@ async def publish(
     try:
         outputs = outputs_of(opened, workspace.settings.root, options.out, targets)
         _check_apart(opened, targets)
-        job = _Job(
-            workspace, found, opened, Judging(workspace, found, opened, names), outputs, on_page
-        )
-        if options.dry_run:
-            return [await _dry(job, stage)]
-        await settle_unfinished(workspace, channel)
-        made = [await _publish(job, stage)]
-        most = settings.open_at_refused
-        while most is not None and options.stage is not None:
-            share = made[-1].refused_share
-            following = next_stage(made[-1].stage)
-            if following is None or share > most:
-                break
-            made.append(await _publish(job, following))
-        return made
+        judging = Judging(workspace, found, opened, names)
+        job = _Job(workspace, found, opened, judging, outputs, stage, options, on_page)
+        if not options.dry_run:
+            await settle_unfinished(workspace, channel)
+        yield job
     finally:
         opened.channel.close()
+
+
+async def _stages(job: _Job, begun: tuple[Publication, Tally]) -> list[PublicationShown]:
+    """Carry a publication out, and the stages that follow it by themselves."""
+    made = [await _carry_out(job, *begun)]
+    most = job.opened.settings.open_at_refused
+    while most is not None and job.options.stage is not None:
+        following = next_stage(made[-1].stage)
+        if following is None or made[-1].refused_share > most:
+            break
+        made.append(await _carry_out(job, *await _open(job, following)))
+    return made
 
 
 def _check_apart(opened: Opened, targets: tuple[str, ...]) -> None:
@@ -136,14 +186,15 @@ async def _stage_of(workspace: Workspace, run: Run, channel: str, options: Publi
     return stage
 
 
-async def _dry(job: _Job, stage: str) -> PublicationShown:
+async def _dry(job: _Job, refused: RefusalFile) -> PublicationShown:
     tally = await _tally(job)
-    async for receipts in job.judging.pages(tuple(job.outputs), stage, tally):
-        if job.on_page is not None:
-            job.on_page("judged", tally.considered)
-        del receipts
+    async for _ in job.judging.pages(tuple(job.outputs), job.stage, tally):
+        job.tell("judged", tally.considered)
+        refused.add(tally.taken())
     tally.notes += job.opened.channel.notes
-    return shown_dry(job.workspace, job.run, job.opened.settings, stage, tally, job.outputs)
+    return shown_dry(
+        job.workspace, job.run, job.opened.settings, job.stage, tally, job.outputs, refused.first
+    )
 
 
 async def _tally(job: _Job) -> Tally:
@@ -152,19 +203,22 @@ async def _tally(job: _Job) -> Tally:
         raise Conflict(
             f"nothing of run {job.run.name} is accepted yet; only what is accepted is published"
         )
-    return Tally(left_out=left_out)
+    return Tally(total=accepted, left_out=left_out)
 
 
-async def _publish(job: _Job, stage: str) -> PublicationShown:
-    workspace, tally = job.workspace, await _tally(job)
-    publication = await workspace.database.write(_open, job, stage)
+async def _open(job: _Job, stage: str) -> tuple[Publication, Tally]:
+    """Write a publication down; nothing is published yet."""
+    tally = await _tally(job)
+    return await job.workspace.database.write(_opened, job, stage, tally), tally
+
+
+async def _carry_out(job: _Job, publication: Publication, tally: Tally) -> PublicationShown:
+    workspace = job.workspace
     try:
-        async for receipts in job.judging.pages(tuple(job.outputs), stage, tally):
-            await add_receipts(workspace, publication, receipts)
-            if job.on_page is not None:
-                job.on_page("judged", tally.considered)
-        if job.on_page is not None:
-            job.on_page("writing", tally.considered)
+        async for receipts in job.judging.pages(tuple(job.outputs), publication.stage, tally):
+            await add_receipts(workspace, publication, receipts, tally)
+            job.tell("judged", tally.considered)
+        job.tell("writing", tally.considered)
         await write_and_count(workspace, job.opened, publication, tally)
     except BaseException as error:
         await fail(workspace, publication, error)
@@ -172,13 +226,13 @@ async def _publish(job: _Job, stage: str) -> PublicationShown:
     return await shown(workspace, publication.id)
 
 
-def _open(conn: Connection, job: _Job, stage: str) -> Publication:
+def _opened(conn: Connection, job: _Job, stage: str, tally: Tally) -> Publication:
     settings, run = job.opened.settings, job.run
     values = opening(job.workspace, job.opened, conn)
     made = store.open_publication(
         conn,
         {**values, "run_id": run.id, "team_id": run.team_id, "stage": stage,
-         "outputs": job.outputs},
+         "outputs": job.outputs, "report": tally.as_json()},
     )  # fmt: skip
     auditing.record(
         conn, job.workspace.actor, "publication.start", f"publication {made.name}", run.team_id,
@@ -197,4 +251,4 @@ def opening(workspace: Workspace, opened: Opened, conn: Connection) -> dict[str,
     }  # fmt: skip
 
 
-__all__ = ["OnPage", "PublishOptions", "opening", "publish"]
+__all__ = ["OnPage", "PublishOptions", "begin", "opening", "publish"]

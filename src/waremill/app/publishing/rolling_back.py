@@ -6,16 +6,19 @@ still that publication's are touched: what was published after it stays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import orjson
 from sqlalchemy import Connection
 
 from waremill.app import auditing
+from waremill.app.publishing import background
 from waremill.app.publishing.channels import Opened, find_channel, open_channel, outputs_of
-from waremill.app.publishing.history import PublicationShown, find_publication, shown
+from waremill.app.publishing.history import find_publication, shown
 from waremill.app.publishing.making import opening
+from waremill.app.publishing.shapes import PublicationShown
 from waremill.app.publishing.tally import Tally
 from waremill.app.publishing.writing import (
     add_receipts,
@@ -39,6 +42,26 @@ async def roll_back(workspace: Workspace, name: str, out: Sequence[str] = ()) ->
     `out` names other files, or the database where the settings do not. For operators. Raises
     Conflict for a publication that is not done, or of which nothing is live any more.
     """
+    async with _prepared(workspace, name, out) as (opened, found, publication):
+        return await _restore(workspace, opened, publication, found)
+
+
+async def begin_rollback(workspace: Workspace, name: str) -> PublicationShown:
+    """Begin to roll a publication back, and give the rollback; it is finished by this process."""
+    async with AsyncExitStack() as stack:
+        prepared = _prepared(workspace, name, ())
+        opened, found, publication = await stack.enter_async_context(prepared)
+        rest = stack.pop_all()
+    work = _restore(workspace, opened, publication, found)
+    background.go_on(workspace, publication, rest, work)
+    return await shown(workspace, publication.id)
+
+
+@asynccontextmanager
+async def _prepared(
+    workspace: Workspace, name: str, out: Sequence[str]
+) -> AsyncIterator[tuple[Opened, Publication, Publication]]:
+    """Open the channel; give it, what is rolled back, and the publication that does so."""
     found = await find_publication(workspace, name)
     workspace.actor.need("operator", found.team_id, f"publication {found.name}")
     await settle_unfinished(workspace, found.channel)
@@ -51,7 +74,7 @@ async def roll_back(workspace: Workspace, name: str, out: Sequence[str] = ()) ->
         if out:
             outputs = outputs_of(opened, workspace.settings.root, out, tuple(outputs))
         publication = await workspace.database.write(_open, workspace, opened, found, outputs)
-        return await _restore(workspace, opened, publication, found)
+        yield opened, found, publication
     finally:
         opened.channel.close()
 
@@ -91,7 +114,7 @@ async def _restore(
                 tally.count(one.field, "taken_back" if one.value is None else "changed")
                 tally.rows["changed"] += (one.target, one.product_id) != last
                 last = (one.target, one.product_id)
-            await add_receipts(workspace, publication, receipts)
+            await add_receipts(workspace, publication, receipts, tally)
         if not tally.fields:
             raise Conflict(f"nothing of publication {found.name} is live any more")
         if moved_on:

@@ -1,15 +1,16 @@
-"""What a publication comes to: counts of rows and fields, and the first refusals, as JSON."""
+"""What a publication comes to: counts of rows and fields, and what was refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from waremill.app.publishing.shapes import FileShown
 from waremill.catalog.publishers.channel import Problem
+from waremill.store.publishing import Accepted
+from waremill.store.refusals import Refusal
 
-REFUSALS = 200
-"""Refusals that are kept with their place; all are counted."""
 ROWS = ("new", "changed", "unchanged", "refused")
 FIELDS = ("new", "changed", "unchanged", "kept", "taken_back")
 
@@ -18,48 +19,52 @@ FIELDS = ("new", "changed", "unchanged", "kept", "taken_back")
 class Tally:
     """Counts while a publication is made.
 
-    `kept` are values that are missing now and live from before; they stay.
+    `kept` are values that are missing now and live from before; they stay. `refusals` are those
+    that nobody has taken yet.
     """
 
+    total: int | None = None
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ROWS, 0))
     fields: dict[str, dict[str, int]] = field(default_factory=dict)
     refused_for: dict[str, int] = field(default_factory=dict)
-    refusals: list[dict[str, Any]] = field(default_factory=list)
+    refusal_count: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
     later: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    files: list[dict[str, Any]] = field(default_factory=list)
+    files: list[FileShown] = field(default_factory=list)
 
     @property
     def considered(self) -> int:
         """The rows that were judged."""
         return sum(self.rows.values())
 
-    @property
-    def refused_share(self) -> float:
-        """The share of judged rows that were refused; 0 where none was judged."""
-        return self.rows["refused"] / self.considered if self.considered else 0.0
-
     def count(self, name: str, how: str, often: int = 1) -> None:
         """Count what became of a field."""
         counts = self.fields.setdefault(name, dict.fromkeys(FIELDS, 0))
         counts[how] += often
 
-    def refuse(self, key: str, target: str, problems: Iterable[Problem]) -> None:
+    def refuse(self, item: Accepted, problems: Iterable[Problem]) -> None:
         """Count a refused row with all that is wrong with it."""
         self.rows["refused"] += 1
         for one in problems:
             self.refused_for[one.field] = self.refused_for.get(one.field, 0) + 1
-            if len(self.refusals) < REFUSALS:
-                self.refusals.append(
-                    {"key": key, "target": target or None, "field": one.field,
-                     "message": one.message, "place": one.place}
-                )  # fmt: skip
+            self.refusal_count += 1
+            self.refusals.append(
+                Refusal(self.refusal_count, item.product_id, item.key, item.target, one.field,
+                        one.message, one.place)
+            )  # fmt: skip
+
+    def taken(self) -> list[Refusal]:
+        """Give the refusals since the last time, so that no more are held than a page has."""
+        found, self.refusals = self.refusals, []
+        return found
 
     def as_json(self) -> Mapping[str, Any]:
-        """Give everything as JSON."""
+        """Give the counts, notes and files as JSON; refusals are kept elsewhere."""
         return {
-            "rows": self.rows, "fields": self.fields, "later": self.later,
+            "total": self.total, "rows": self.rows, "fields": self.fields, "later": self.later,
             "left_out": self.left_out, "refused_for": self.refused_for,
-            "refusals": self.refusals, "notes": self.notes, "files": self.files,
+            "refusal_count": self.refusal_count, "notes": self.notes,
+            "files": [asdict(one) for one in self.files],
         }  # fmt: skip

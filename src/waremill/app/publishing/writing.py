@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from hashlib import file_digest
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from waremill.app import auditing
+from waremill.app import auditing, notifying
 from waremill.app.publishing.channels import Opened
+from waremill.app.publishing.shapes import FileShown
 from waremill.app.publishing.tally import Tally
 from waremill.app.working import owner_is_dead, owner_name
 from waremill.catalog.publishers import whole_file
 from waremill.catalog.publishers.channel import Record
-from waremill.errors import Conflict
+from waremill.errors import Conflict, WaremillError
 from waremill.store import published as store_published
 from waremill.store import publishing as store
 from waremill.store.publishing import Publication, Receipt
+from waremill.store.refusals import add_refusals, forget_refusals
 from waremill.store.runs import clock
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 _AWAY = 3600.0
 """Seconds after which a publication of another machine that said nothing is taken as dead."""
+GONE = "its process ended before it was written"
 INTERRUPTED = "it was interrupted before it was written"
 NOTHING_LIVE = "nothing is live in this channel yet, so no file was written"
 
@@ -45,8 +49,7 @@ async def settle_unfinished(workspace: Workspace, channel: str) -> None:
     if found.state == "written":
         await count_receipts(workspace, found)
         return
-    gone = {"state": "failed", "reason": "its process ended before it was written"}
-    await workspace.database.write(store.set_publication, found.id, gone)
+    await workspace.database.write(_fail, found.id, GONE)
 
 
 def _is_dead(conn: Connection, publication: Publication) -> bool:
@@ -58,10 +61,27 @@ def _is_dead(conn: Connection, publication: Publication) -> bool:
     return clock(conn) - (publication.created_at if beat is None else beat) > _AWAY
 
 
+async def settle_all(workspace: Workspace) -> None:
+    """Bring to their ends, or give up, all publications whose process is gone: a server's start."""
+    for channel in await workspace.database.read(store.unfinished_channels):
+        try:
+            await settle_unfinished(workspace, channel)
+        except Conflict:  # another server is at it
+            continue
+
+
 async def add_receipts(
-    workspace: Workspace, publication: Publication, receipts: Sequence[Receipt]
+    workspace: Workspace, publication: Publication, receipts: Sequence[Receipt], tally: Tally
 ) -> None:
-    """Write receipts, some thousands a transaction."""
+    """Write receipts, some thousands a transaction, what was refused, and how far it is."""
+    refused = tally.taken()
+    so_far = {"report": tally.as_json()}
+
+    def note(conn: Connection) -> None:
+        store.set_publication(conn, publication.id, so_far)
+        add_refusals(conn, publication, refused)
+
+    await workspace.database.write(note)
     for start in range(0, len(receipts), store.SETTLED_AT_ONCE):
         some = receipts[start : start + store.SETTLED_AT_ONCE]
         await workspace.database.write(store.add_receipts, publication, some)
@@ -83,7 +103,7 @@ async def write_and_count(
 
 async def _written(
     workspace: Workspace, opened: Opened, publication: Publication
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[FileShown], list[str]]:
     """Write to the target on a thread; when it is interrupted, nothing is written afterwards."""
     stop = Event()
     work = workspace.database.read_all(_write, opened, publication, stop)
@@ -108,19 +128,23 @@ async def count_receipts(workspace: Workspace, publication: Publication) -> None
         store.set_publication(conn, publication.id, {"state": "done"})
         now = store.get_publication(conn, publication.id)
         rows = (now.report or {}).get("rows", {})
+        notifying.publication_finished(conn, now)
         auditing.record(
             conn, workspace.actor, "publication.done", f"publication {now.name}", now.team_id,
             channel=now.channel, stage=now.stage, **rows,
         )  # fmt: skip
 
     await workspace.database.write(end)
+    while await workspace.database.write(forget_refusals, publication.channel):
+        pass
 
 
 async def fail(workspace: Workspace, publication: Publication, error: BaseException) -> None:
     """End a publication that could not be written, and say why."""
     reason = INTERRUPTED
     if not isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
-        reason = str(error) or type(error).__name__
+        known = isinstance(error, WaremillError)
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
     await workspace.database.write(_fail, publication.id, reason)
 
 
@@ -128,12 +152,20 @@ def _fail(conn: Connection, publication_id: int, reason: str) -> None:
     now = store.get_publication(conn, publication_id)
     if now.state == "working":
         store.set_publication(conn, publication_id, {"state": "failed", "reason": reason})
+        notifying.publication_finished(conn, store.get_publication(conn, publication_id))
+
+
+def sha256_of(path: Path) -> str:
+    """Give a file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _write(
     conn: Connection, opened: Opened, publication: Publication, stop: Event
-) -> tuple[list[dict[str, Any]], list[str]]:
-    channel, files, notes = opened.channel, [], []
+) -> tuple[list[FileShown], list[str]]:
+    channel, notes = opened.channel, list[str]()
+    files: list[FileShown] = []
     for target, out in publication.outputs.items():
         rows = _until(stop, _groups(conn, opened, publication, target))
         first = next(rows, None)
@@ -143,10 +175,12 @@ def _write(
         groups = _with(first, rows)
         if not out:
             written = channel.write(groups, Path(), "")
+            files.append(FileShown(target or None, None, written.rows))
         else:
             with whole_file(Path(out)) as temporary:
                 written = channel.write(groups, temporary, opened.info.suffix_of(out) or "")
-        files.append({"target": target or None, "path": out or None, "rows": written.rows})
+                size, digest = temporary.stat().st_size, sha256_of(temporary)
+            files.append(FileShown(target or None, out, written.rows, size, digest))
         notes += written.notes
     return files, list(dict.fromkeys(notes))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import urlencode
 
 from nicegui import ui
 
@@ -13,7 +14,8 @@ from waremill.web.pages.frame import plain
 from waremill.web.pages.shell import View
 
 SHOWN = 50
-"""Refusals that are shown; the API has 200."""
+"""Refusals that are shown; all of them are a file."""
+EVERY_SECONDS = 1.0
 
 
 class RunPublishing:
@@ -24,6 +26,7 @@ class RunPublishing:
         self._name = name
         self._loaded = False
         self._may = False
+        self._followed: str | None = None
         t = view.t
         plain("p", t("publish.about"), "wm-muted")
         with ui.element("div").classes("wm-bar"):
@@ -52,34 +55,55 @@ class RunPublishing:
         names = [one.name for one in channels]
         self._channel.set_options(names, value=names[0] if names else None)
         await self._listed()
+        ui.timer(EVERY_SECONDS, self._look, immediate=False)
 
     def _options(self, *, dry: bool) -> PublishOptions:
         return PublishOptions((), self._stage.value or None, dry)
 
     async def _try(self) -> None:
-        await self._made(dry=True)
-
-    async def _publish(self) -> None:
-        view = self._view
-        question = view.t("publish.sure", run=self._name, channel=self._channel.value or "")
-        if await view.confirm(question, view.t("publish.do")):
-            await self._made(dry=False)
-            await self._listed()
-
-    async def _made(self, *, dry: bool) -> None:
         self._said.clear()
         made = await publishing.publish(
             await self._view.workspace(), self._name, self._channel.value or "",
-            self._options(dry=dry),
+            self._options(dry=True),
         )  # fmt: skip
         with self._said:
             for one in made:
                 self._said_of(one)
 
+    async def _publish(self) -> None:
+        view = self._view
+        question = view.t("publish.sure", run=self._name, channel=self._channel.value or "")
+        if await view.confirm(question, view.t("publish.do")):
+            begun = await publishing.begin(
+                await view.workspace(), self._name, self._channel.value or "",
+                self._options(dry=False),
+            )  # fmt: skip
+            self._followed = begun.publication
+            await self._listed()
+
+    async def _look(self) -> None:
+        """Say how far the publication is that was begun here, or is at work; leaving is no harm."""
+        name = self._followed
+        if name is None:
+            return
+        one = await publishing.show_publication(await self._view.workspace(), name)
+        self._said.clear()
+        with self._said:
+            self._said_of(one)
+        if one.ended:
+            self._followed = None
+            await self._listed()
+
     def _said_of(self, one: PublicationShown) -> None:
         view, t = self._view, self._view.t
-        text = "publish.would" if one.publication is None else "publish.done"
-        plain("p", t(text, **one.rows))
+        text = {"dry-run": "publish.would", "done": "publish.done"}.get(one.state)
+        if one.reason:
+            plain("p", view.sentence(one.reason))
+        elif text is None:
+            judged = sum(one.rows.values()) + one.later
+            plain("p", t("publish.working", count=judged, total=one.total or judged))
+        else:
+            plain("p", t(text, **one.rows))
         if one.left_out:
             plain("p", t("publish.left_out", count=sum(one.left_out.values())), "wm-muted")
         for note in one.notes:
@@ -87,15 +111,19 @@ class RunPublishing:
         if one.refusals:
             heads = ("key", "place", "column", "why")
             rows = [
-                (str(no["key"]), str(no["place"] or no["target"] or ""), str(no["field"]),
-                 view.sentence(str(no["message"])))
+                (no.key, no.place or no.target or "", no.field, view.sentence(no.message))
                 for no in one.refusals[:SHOWN]
-            ]  # fmt: skip
+            ]
             tables.table([t(f"publish.{head}") for head in heads], rows, label=t("publish.refused"))
+            if one.publication is not None:
+                _link(t("publish.all_refusals", count=one.refusal_count),
+                      f"{one.publication}/refusals/export?format=xlsx")  # fmt: skip
 
     async def _listed(self) -> None:
         view, t = self._view, self._view.t
         page = await publishing.list_publications(await view.workspace(), run=self._name)
+        at_work = (one.publication for one in page.rows if not one.ended)
+        self._followed = self._followed or next(at_work, None)
         self._list.clear()
         heads = [t("publish.name"), t("publish.at"), t("publish.channel"), t("publish.stage"),
                  t("publish.state"), t("publish.by"), "#" + t("publish.new"),
@@ -109,14 +137,22 @@ class RunPublishing:
     def _row(self, one: PublicationShown) -> list[tables.Cell]:
         view, t = self._view, self._view.t
         at = datetime.fromtimestamp(one.created_at or 0).astimezone()
-        name = one.publication or ""
+        name = name_of = one.publication or ""
         if one.rolls_back:
             name += " · " + t("publish.takes_back", name=one.rolls_back)
 
         def back() -> object:
             if one.state != "done" or not self._may:
                 return plain("span", view.sentence(one.reason or ""), "wm-muted")
-            return tables.button(t("publish.back"), lambda: self._back(one))
+            with ui.element("div").classes("wm-beside") as cell:
+                for file in one.files:
+                    if file.sha256 is not None:
+                        _link(
+                            file.target or t("publish.file"),
+                            f"{name_of}/file?{urlencode({'target': file.target or ''})}",
+                        )
+                tables.button(t("publish.back"), lambda: self._back(one))
+            return cell
 
         return [
             name, at.strftime("%Y-%m-%d %H:%M"), one.channel, one.stage,
@@ -128,5 +164,10 @@ class RunPublishing:
         view, name = self._view, one.publication or ""
         question = view.t("publish.sure_back", name=name)
         if await view.confirm(question, view.t("publish.back"), danger=True):
-            await publishing.roll_back(await view.workspace(), name)
+            begun = await publishing.begin_rollback(await view.workspace(), name)
+            self._followed = begun.publication
             await self._listed()
+
+
+def _link(text: str, path: str) -> None:
+    tables.link(text, f"/v1/publications/{path}").props["download"] = True

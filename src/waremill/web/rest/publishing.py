@@ -5,16 +5,19 @@ A request names a channel of the settings; no file and no database's address eve
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
+from starlette.responses import FileResponse, StreamingResponse
 
 from waremill.app import publishing
-from waremill.app.publishing import PublicationShown as Publication
-from waremill.app.publishing import PublishOptions
+from waremill.app.publishing import PublicationShown, PublishOptions, RefusalShown
 from waremill.web.rest.acting import Acting
+from waremill.web.rest.attachments import SENT, Format, attachment
 from waremill.web.rest.shapes import (
     Cursor,
     Given,
@@ -24,8 +27,10 @@ from waremill.web.rest.shapes import (
     Shown,
     Size,
     TargetText,
+    absolute,
     file_name,
 )
+from waremill.web.rest.streaming import EVENT_SCHEMA, EVENT_STREAM, followed
 
 router = APIRouter(prefix="/v1", tags=["publishing"])
 
@@ -50,48 +55,6 @@ class ChannelShown(Shown):
     lacks: str | None = Field(description="The variable that should hold its database's address.")
 
 
-class RefusalShown(Shown):
-    """A value the channel would not take, and where it would stand."""
-
-    key: str
-    target: str | None
-    field: str
-    message: str
-    place: str | None
-
-
-class FileShown(Shown):
-    """What was written; `path` is the file's name alone, null for a database."""
-
-    target: str | None
-    path: str | None
-    rows: int | None
-
-
-class PublicationShown(Shown):
-    """A publication: counts of rows and fields, refusals, files."""
-
-    publication: str | None = Field(description="Null for a dry run, which leaves none.")
-    run: str
-    channel: str
-    format: str
-    stage: str
-    state: str
-    rolls_back: str | None
-    by: str
-    created_at: float | None
-    ended_at: float | None
-    reason: str | None
-    rows: dict[str, int]
-    fields: dict[str, dict[str, int]]
-    later: int = Field(description="Accepted rows of later stages.")
-    left_out: dict[str, int] = Field(description="Items that are not accepted, by state.")
-    refused_for: dict[str, int]
-    refusals: list[RefusalShown] = Field(description="The first 200.")
-    notes: list[str]
-    files: list[FileShown]
-
-
 class PublicationGiven(Given):
     """Where a run is published to, and how much of it."""
 
@@ -104,7 +67,7 @@ class PublicationGiven(Given):
 
 
 class PublishedShown(Shown):
-    """The publications that were made, one a stage."""
+    """The publication that was begun, or what a dry run found."""
 
     publications: list[PublicationShown]
 
@@ -115,46 +78,139 @@ async def list_channels(workspace: Acting) -> Any:
     return publishing.list_channels(workspace)
 
 
-@router.post("/runs/{run}/publications")
-async def publish_run(workspace: Acting, run: RunName, given: PublicationGiven) -> PublishedShown:
-    """Publish a run's accepted items to a channel; only what differs from what is live is new."""
+@router.post(
+    "/runs/{run}/publications", status_code=202, response_model=PublishedShown,
+    responses={200: {"model": PublishedShown, "description": "What a dry run found."}},
+)  # fmt: skip
+async def publish_run(
+    workspace: Acting, request: Request, response: Response, run: RunName, given: PublicationGiven
+) -> Any:
+    """Publish a run's accepted items to a channel; only what differs from what is live is new.
+
+    It is accepted at once, and goes on whether or not the client stays: the publication, at
+    `Location`, says how far it is, and in the end what came of it. The stages that follow by
+    themselves are publications of their own. A dry run is answered when it is done, with 200.
+    """
     options = PublishOptions((), given.stage, given.dry_run, tuple(given.targets))
-    made = await publishing.publish(workspace, run, given.channel, options)
-    return PublishedShown(publications=[_shown(one) for one in made])
+    if given.dry_run:
+        response.status_code = 200
+        made = await publishing.publish(workspace, run, given.channel, options)
+        return PublishedShown(publications=[_shown(one) for one in made])
+    begun = await publishing.begin(workspace, run, given.channel, options)
+    _located(request, response, begun)
+    return PublishedShown(publications=[_shown(begun)])
 
 
-@router.get("/publications")
+@router.get("/publications", response_model=Listing[PublicationShown])
 async def list_publications(
     workspace: Acting,
     cursor: Cursor = None,
     size: Size = 50,
     channel: Annotated[str | None, Query(max_length=200)] = None,
     run: Annotated[str | None, Query(max_length=80)] = None,
-) -> Listing[PublicationShown]:
+) -> Any:
     """List what was published, the newest first."""
     page = await publishing.list_publications(
         workspace, cursor=cursor, size=size, channel=channel, run=run
     )
-    return Listing(rows=[_shown(one) for one in page.rows], next=page.next)
+    return Listing[PublicationShown](rows=[_shown(one) for one in page.rows], next=page.next)
 
 
-@router.get("/publications/{publication}")
-async def show_publication(workspace: Acting, publication: _Publication) -> PublicationShown:
-    """Show a publication."""
+@router.get("/publications/{publication}", response_model=PublicationShown)
+async def show_publication(workspace: Acting, publication: _Publication) -> Any:
+    """Show a publication: how far it is, or what came of it."""
     return _shown(await publishing.show_publication(workspace, publication))
 
 
-@router.post("/publications/{publication}/rollback")
-async def roll_back(workspace: Acting, publication: _Publication) -> PublicationShown:
-    """Publish again what a publication replaced; what was published after it stays."""
-    return _shown(await publishing.roll_back(workspace, publication))
+@router.get(
+    "/publications/{publication}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {EVENT_STREAM: {"schema": EVENT_SCHEMA}}}},
+)
+async def follow_publication(
+    workspace: Acting, request: Request, publication: _Publication
+) -> Response:
+    """Follow a publication: a `publication` event whenever something of it changes, to its end."""
+    name = str((await publishing.show_publication(workspace, publication)).publication)
+
+    async def look() -> tuple[Any, bool]:
+        now = await publishing.show_publication(workspace, name)
+        return asdict(_shown(now)), now.ended
+
+    return followed(request, "publication", look)
 
 
-def _shown(one: Publication) -> PublicationShown:
-    values = asdict(one)
-    for file in values["files"]:
-        file["path"] = None if file["path"] is None else file_name(file["path"])
-    return PublicationShown(**values)
+@router.get("/publications/{publication}/refusals", response_model=Listing[RefusalShown])
+async def list_refusals(
+    workspace: Acting, publication: _Publication, cursor: Cursor = None, size: Size = 50
+) -> Any:
+    """Page through all that a publication refused; kept for a channel's last ten publications."""
+    return await publishing.list_refusals(workspace, publication, cursor=cursor, size=size)
+
+
+@router.get(
+    "/publications/{publication}/refusals/export", response_class=FileResponse, responses=SENT
+)
+async def export_refusals(
+    workspace: Acting, publication: _Publication, format: Annotated[Format, Query()] = "csv"
+) -> Response:
+    """Give all that a publication refused as a file."""
+    name = (await publishing.show_publication(workspace, publication)).publication
+
+    async def write(place: FilePath) -> Sequence[str]:
+        return (await publishing.export_refusals(workspace, str(name), place)).notes
+
+    return await attachment(f"{name}-refusals.{format}", write)
+
+
+@router.get("/publications/{publication}/file", response_class=FileResponse, responses=SENT)
+async def download_file(
+    workspace: Acting,
+    publication: _Publication,
+    target: Annotated[TargetText | None, Query(description="Needed where there are several.")] = (
+        None
+    ),
+) -> Response:
+    """Give the file a publication wrote, byte for byte; 409 once another one is in its place.
+
+    A feed holds all that is live in its channel. So it is given to who sees every team that
+    published to it; a channel that belongs to one team has no others.
+    """
+    file = await publishing.find_file(workspace, publication, target)
+
+    async def write(place: FilePath) -> Sequence[str]:
+        await publishing.copy_file(workspace, file, place)
+        return ()
+
+    return await attachment(file_name(str(file.path)), write)
+
+
+@router.post(
+    "/publications/{publication}/rollback", status_code=202, response_model=PublicationShown
+)
+async def roll_back(
+    workspace: Acting, request: Request, response: Response, publication: _Publication
+) -> Any:
+    """Publish again what a publication replaced; what was published after it stays.
+
+    The rollback is a publication itself, at `Location`, and says what comes of it.
+    """
+    begun = await publishing.begin_rollback(workspace, publication)
+    _located(request, response, begun)
+    return _shown(begun)
+
+
+def _located(request: Request, response: Response, one: PublicationShown) -> None:
+    response.headers["Location"] = absolute(request, f"/v1/publications/{one.publication}")
+
+
+def _shown(one: PublicationShown) -> PublicationShown:
+    """Give a publication without the server's folders."""
+    files = (
+        file if file.path is None else replace(file, path=file_name(file.path))
+        for file in one.files
+    )
+    return replace(one, files=tuple(files))
 
 
 __all__ = ["router"]

@@ -44,7 +44,7 @@ TAGS = [
     {"name": "spend", "description": "What was paid."},
     {
         "name": "webhooks",
-        "description": "Whom we tell: a run ended, an item accepted, a schedule stopped.",
+        "description": "Whom we tell: of ended runs and publications, accepted items, schedules.",
     },
     {"name": "people", "description": "Sign-in, users, teams, tokens, the audit log."},
 ]

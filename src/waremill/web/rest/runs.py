@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, get_args
 
@@ -12,15 +10,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import Field, JsonValue
 from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 
-from waremill.app import Workspace, launching
+from waremill.app import launching
 from waremill.app.browsing import Browse
 from waremill.app.item_filters import STATES, ItemFilters
 from waremill.app.listing import list_runs as runs_of
 from waremill.app.marking import MOST_CARDS, Marking
 from waremill.app.reporting import report_html
 from waremill.app.trial_results import kept_result
-from waremill.errors import Conflict, WaremillError
-from waremill.web.rest import problems
+from waremill.errors import Conflict
 from waremill.web.rest.acting import Acting
 from waremill.web.rest.attachments import SENT, Format, attachment
 from waremill.web.rest.shapes import (
@@ -38,13 +35,13 @@ from waremill.web.rest.shapes import (
     file_name,
     team_names,
 )
-from waremill.web.rest.streaming import EVENT_SCHEMA, EVENT_STREAM, STREAM_HEADERS, event
+from waremill.web.rest.streaming import EVENT_SCHEMA, EVENT_STREAM, followed
 from waremill.web.rest.tasks import StatusShown, shown_status
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 trials = APIRouter(prefix="/v1", tags=["trials"])
 
-LOOK_SECONDS = 1.0
+_AT_WORK = ("running", "planning")
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox allow-scripts"
@@ -238,31 +235,12 @@ async def show_run(workspace: Acting, run: RunName) -> StatusShown:
 async def follow_run(workspace: Acting, request: Request, run: RunName) -> Response:
     """Follow a run: a `status` event whenever something of it changes, until it stops."""
     found = await workspace.find_run(run)  # an unknown one is a 404 and no stream
-    return StreamingResponse(
-        _followed(workspace, request, found.name), media_type=EVENT_STREAM,
-        headers=STREAM_HEADERS,
-    )  # fmt: skip
 
+    async def look() -> tuple[Any, bool]:
+        status = await workspace.status(found.name)
+        return shown_status(status).model_dump(mode="json"), status.state not in _AT_WORK
 
-async def _followed(workspace: Workspace, request: Request, run: str) -> AsyncIterator[bytes]:
-    closing: asyncio.Event = request.app.state.closing
-    last, told = None, time.monotonic()
-    while not closing.is_set():
-        try:
-            status = await workspace.status(run)
-        except WaremillError as error:
-            yield event("error", problems.describe(error, problems.request_id_of(request)))
-            return
-        document = shown_status(status).model_dump(mode="json")
-        if document != last:
-            yield event("status", document)
-            last, told = document, time.monotonic()
-        elif time.monotonic() - told > 15:
-            yield b": nothing new\n\n"
-            told = time.monotonic()
-        if status.state not in ("running", "planning"):
-            return
-        await asyncio.sleep(LOOK_SECONDS)
+    return followed(request, "status", look)
 
 
 @router.post("/runs/{run}/start", status_code=202)

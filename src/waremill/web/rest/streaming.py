@@ -6,6 +6,7 @@ What is begun goes on when the client leaves: it is paid for, and will be kept.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -29,6 +30,8 @@ EVENT_SCHEMA = {
 STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-cache"}
 QUIET_SECONDS = 15.0
 """After so long without a word a stream says that it lives."""
+LOOK_SECONDS = 1.0
+"""How often what is followed is looked at."""
 Say: TypeAlias = Callable[[str, Any], None]
 """Sends an event: its name, and a document."""
 
@@ -92,12 +95,47 @@ async def _events(request: Request, work: Callable[[Say], Awaitable[Any]]) -> As
         yield event(*one)
 
 
+def followed(
+    request: Request, name: str, look: Callable[[], Awaitable[tuple[Any, bool]]]
+) -> StreamingResponse:
+    """Answer with an event of a name whenever what is looked at has changed, until it has ended.
+
+    `look` gives a document, and whether it is the last one.
+    """
+    return StreamingResponse(
+        _changes(request, name, look), media_type=EVENT_STREAM, headers=STREAM_HEADERS
+    )
+
+
+async def _changes(
+    request: Request, name: str, look: Callable[[], Awaitable[tuple[Any, bool]]]
+) -> AsyncIterator[bytes]:
+    closing: asyncio.Event = request.app.state.closing
+    last, told = None, time.monotonic()
+    while not closing.is_set():
+        try:
+            document, ended = await look()
+        except WaremillError as error:
+            yield event("error", problems.describe(error, problems.request_id_of(request)))
+            return
+        if document != last:
+            yield event(name, document)
+            last, told = document, time.monotonic()
+        elif time.monotonic() - told > QUIET_SECONDS:
+            yield b": nothing new\n\n"
+            told = time.monotonic()
+        if ended:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
 __all__ = [
     "EVENT_SCHEMA",
     "EVENT_STREAM",
     "STREAM_HEADERS",
     "Say",
     "event",
+    "followed",
     "may_stream",
     "stream",
     "wants_stream",

@@ -30,21 +30,21 @@ from waremill.web.rest.shapes import (
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 
-Event = Literal["run.finished", "item.accepted", "schedule.stopped"]
+Event = Literal["run.finished", "item.accepted", "schedule.stopped", "publication.finished"]
 assert set(EVENTS) == set(get_args(Event))
 _Url = Annotated[
     str,
     Field(min_length=8, max_length=LONGEST_URL, pattern=r"^https?://",
           examples=["https://shop.example/hooks"]),
 ]  # fmt: skip
-_Events = Annotated[list[Event], Field(min_length=1, max_length=3)]
+_Events = Annotated[list[Event], Field(min_length=1, max_length=len(EVENTS))]
 
 
 class WebhookGiven(Given):
     """Whom to tell, and of what."""
 
     url: _Url
-    events: _Events = Field(default=["run.finished", "item.accepted", "schedule.stopped"])
+    events: _Events = Field(default=list(get_args(Event)))
     team: NamedTeam = None
 
 

@@ -42,6 +42,12 @@ STRINGS: dict[str, tuple[str, str]] = {
         "{refused} were refused.",
         "已发布新增 {new} 行、变更 {changed} 行；{unchanged} 行已生效，{refused} 行被拒。",
     ),
+    "publish.working": (
+        "Publishing: {count} of {total} rows so far. You may leave this page.",
+        "正在发布：已处理 {count} / {total} 行。可以离开此页。",
+    ),
+    "publish.all_refusals": ("All {count} refusals as a file", "全部 {count} 条拒绝原因（文件）"),
+    "publish.file": ("File", "文件"),
     "publish.left_out": ("Not accepted, so not published: {count}", "未通过因而未发布：{count}"),
     "publish.why": ("Why", "原因"),
     "publish.key": ("Product", "商品"),
