@@ -2,7 +2,7 @@
 
 python -m bench.client bare|bare-asyncio URL REQUESTS COUNT
 python -m bench.client waremill TEMPLATE WORKSPACE
-python -m bench.client import|calamine FILE WORKSPACE
+python -m bench.client import|export|calamine FILE WORKSPACE
 """
 
 from __future__ import annotations
@@ -68,6 +68,16 @@ async def import_sheet(file: str, folder: str) -> None:
         meter.report(done.rows)
 
 
+async def export(file: str, folder: str) -> None:
+    """Write all items of the last run to a file."""
+    from waremill.app import open_workspace
+
+    async with open_workspace(Path(folder)) as workspace:
+        meter = Meter()
+        written = await workspace.export("last", file)
+        meter.report(written["rows"], bytes=Path(file).stat().st_size)  # noqa: ASYNC240 - the end
+
+
 async def calamine(file: str, _folder: str) -> None:
     """Read every cell of a workbook's first sheet with python-calamine, and nothing else."""
     from python_calamine import CalamineWorkbook
@@ -86,7 +96,8 @@ def main() -> None:
         url, path, count = rest
         work = bare(url, path, int(count))
     else:
-        work = {"waremill": waremill, "import": import_sheet, "calamine": calamine}[kind](*rest)
+        clients = {"waremill": waremill, "import": import_sheet, "export": export}
+        work = {**clients, "calamine": calamine}[kind](*rest)
     if kind == "bare-asyncio":
         asyncio.run(work)
         return

@@ -48,15 +48,7 @@ def measure_import(server: Any, rows: int) -> dict[str, Any]:
 
     The import makes its indexes on columns of few values at the end; a bare COPY has none of them.
     """
-    sheet = PLACE / f"sheet-{rows}.csv"
-    sheet.parent.mkdir(parents=True, exist_ok=True)
-    if not sheet.exists():
-        with sheet.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            for number, product in enumerate(products(rows)):
-                if not number:
-                    writer.writerow(product)
-                writer.writerow(product.values())
+    sheet = _sheet(rows)
     folder = PLACE / "imported"
     folder.mkdir(exist_ok=True)
     (folder / "waremill.toml").write_text("")
@@ -72,6 +64,20 @@ def measure_import(server: Any, rows: int) -> dict[str, Any]:
         found["copy"].append(copied)
         found["ratio"].append(copied / whole["wall"])
     return {"rows": rows, **found}
+
+
+def _sheet(rows: int) -> Path:
+    """Give a CSV of so many products."""
+    sheet = PLACE / f"sheet-{rows}.csv"
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    if not sheet.exists():
+        with sheet.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            for number, product in enumerate(products(rows)):
+                if not number:
+                    writer.writerow(product)
+                writer.writerow(product.values())
+    return sheet
 
 
 def _copy(url: str) -> float:
@@ -99,14 +105,17 @@ def _copy(url: str) -> float:
 
 
 def measure_run(server: Any, count: int) -> dict[str, Any]:
-    """Run so many items over PostgreSQL, and the same again when all is finished."""
+    """Import, run and export so many items over PostgreSQL, and run the finished ones again."""
     folder = PLACE / "scaled"
     with _database(server) as url, vendor(0.0) as vending:
-        prepare(folder, count)
+        prepare(folder, 1)  # the workspace and its first product
+        sheet = _sheet(count)
+        brought = client("bench.client", "import", sheet, folder)
         (stocked,) = _asked(url, _SIZE)
         point_at(folder, vending.url)
         first = client("bench.client", "waremill", TEMPLATE, folder)
         (worked,) = _asked(url, _SIZE)
+        taken = client("bench.client", "export", PLACE / "scaled.csv", folder)
         again = client("bench.client", "waremill", TEMPLATE, folder)
         calls = vending.calls()
     if first["done"] != count or again["done"] != count or calls != count:
@@ -115,6 +124,8 @@ def measure_run(server: Any, count: int) -> dict[str, Any]:
         "items": count, "memory": first["rss"], "cpu_us": first["cpu"] / count * 1e6,
         "wall_us": first["wall"] / count * 1e6, "wall": first["wall"],
         "again_wall": again["wall"], "again_memory": again["rss"],
+        "import_wall": brought["wall"], "export_wall": taken["wall"],
+        "export_memory": taken["rss"], "export_bytes": taken["bytes"],
         "product_bytes": stocked / count, "item_bytes": (worked - stocked) / count,
     }  # fmt: skip
 
@@ -195,7 +206,9 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             f"{run['wall_us'] / 1000:.3f} ms an item, {run['memory'] / 1e6:.0f} MB; finished and "
             f"unchanged again {run['again_wall']:.1f} s, {run['again_memory'] / 1e6:.0f} MB; "
             f"on disk {run['product_bytes'] / 1e3:.1f} kB a product and "
-            f"{run['item_bytes'] / 1e3:.1f} kB an item"
+            f"{run['item_bytes'] / 1e3:.1f} kB an item; import {run['import_wall']:.1f} s, export "
+            f"as CSV {run['export_wall']:.1f} s, {run['export_memory'] / 1e6:.0f} MB; a night of "
+            f"eight hours like this: {8 * 3.6e9 / run['wall_us'] / 1e6:.0f} million items"
         )
     if (spread := found.get("cluster")) is not None:
         one, two, alone = (spread[name] for name in ("one worker", "two workers", "one process"))
