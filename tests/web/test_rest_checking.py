@@ -7,7 +7,7 @@ from tests.web.shops import Shop, keeps, shop, stocked, vendor_url
 from tests.workspaces import perfumes, waremill, write_sheet
 
 from waremill.app.acting import Actor
-from waremill.app.setup import examine
+from waremill.app.operations.examining import examine
 
 __all__ = ["shop", "stocked", "vendor_url"]
 

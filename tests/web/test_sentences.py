@@ -45,6 +45,7 @@ NO_PAGE = {
     "app/operations/archive.py": "backups are made on the command line",
     "app/operations/backing_up.py": "backups are made on the command line",
     "app/operations/examining.py": "what doctor says is for who runs the machine",
+    "app/operations/surroundings.py": "what doctor says is for who runs the machine",
     "app/operations/erasing.py": "products are erased on the command line",
     "app/operations/retaining.py": "retention is applied on the command line",
     "app/operations/restoring.py": "backups are restored on the command line",

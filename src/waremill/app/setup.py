@@ -1,23 +1,16 @@
-"""The use cases *init* and *doctor*: make a workspace, and look whether one is sound."""
+"""The use case *init*: make a workspace."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from waremill.app.operations.examining import look_below
-from waremill.errors import ConfigError, Conflict, UserError, Where
-from waremill.pipeline import pipeline_names
+from waremill.errors import ConfigError, Conflict, Where
 from waremill.rules.document import suggestion
-
-if TYPE_CHECKING:
-    from waremill.app.workspace import Workspace
 
 EXAMPLES = ("perfume",)
 _EMPTY = """\
@@ -94,46 +87,3 @@ def _example_files(name: str) -> Iterator[tuple[str, bytes]]:
                 yield prefix + entry.name, entry.read_bytes()
 
     yield from walk(resources.files("waremill") / "example" / name, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """One thing `doctor` looked at."""
-
-    what: str
-    fine: bool
-    detail: str
-
-
-async def examine(workspace: Workspace) -> list[Examined]:
-    """Look at settings, database, pipelines, templates and keys; call no model.
-
-    For admins, of what they may know of; where the workspace lies is told at the machine alone.
-    """
-    actor = workspace.actor
-    actor.need_somewhere("admin", "looking through the workspace")
-    workspace = await workspace.seen()
-    settings = workspace.settings
-    place = "waremill.toml" if actor.everywhere is None else f"{settings.root / 'waremill.toml'}"
-    found = [Examined("settings", True, f"{place} can be read")]
-    catalogs = await workspace.catalogs()
-    names = ", ".join(catalog.name for catalog in catalogs) or "nothing imported yet"
-    found.append(Examined("database", True, f"{workspace.database.dialect}, catalogues: {names}"))
-    for name in pipeline_names(settings.files()):
-        try:
-            assembly = workspace.assemble(name)
-        except UserError as error:
-            found.append(Examined(f"pipeline {name}", False, str(error)))
-        else:
-            fields = ", ".join(assembly.fields) or "fields of the category's schema"
-            found.append(Examined(f"pipeline {name}", True, f"writes {fields}"))
-    for alias in settings.models:
-        missing = settings.missing_keys(alias)
-        detail = f"set {' or '.join(missing)}" if missing else "has what it needs"
-        found.append(Examined(f"model {alias}", not missing, detail))
-    found += [Examined(*line) for line in await look_below(workspace)]
-    with suppress(OSError):
-        space = os.statvfs(settings.root)
-        free = space.f_bavail * space.f_frsize / 1e9
-        found.append(Examined("disk", free > 1, f"{free:.1f} GB free"))
-    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from waremill.app.setup import EXAMPLES, make_workspace
-from waremill.cli.door import command, exit_code, print_json, with_workspace
+from waremill.cli.door import command, exit_code, print_json, run_loop, workspace_at
 
 
 @command("init", short_help="Make a workspace.")
@@ -30,19 +30,26 @@ def init_command(folder: str | None, as_json: bool, directory: str, example: str
 
 
 @command("doctor", short_help="Check the workspace.")
-def doctor_command(folder: str | None, as_json: bool) -> int:
-    """Check the workspace: settings, database, templates, pipelines, models' keys."""
+@click.option("--models", "call_models", is_flag=True, help="Call each model too: two small calls.")
+def doctor_command(folder: str | None, as_json: bool, call_models: bool) -> int:
+    """Check settings, database, pipelines, keys, disks, cluster and extras; say what to do.
 
-    async def work(workspace: object) -> int:
-        from waremill.app.setup import examine
+    Each line is ok, a warning or an error. Exit 0: no error; 1: some; 2: there is no workspace, or
+    its settings cannot be read.
+    """
 
-        found = await examine(workspace)  # type: ignore[arg-type]
+    async def work() -> int:
+        from waremill.app.operations.examining import examine_closed
+
+        found = await examine_closed(workspace_at(folder), call_models=call_models)
         if as_json:
-            print_json([{"what": f.what, "fine": f.fine, "detail": f.detail} for f in found])
+            print_json([
+                {"what": f.what, "level": f.level, "fine": f.fine, "detail": f.detail}
+                for f in found
+            ])  # fmt: skip
         else:
-            for finding in found:
-                mark = "ok " if finding.fine else "!! "
-                click.echo(f"{mark} {finding.what}: {finding.detail}")
-        return 0 if all(finding.fine for finding in found) else 1
+            for line in found:
+                click.echo(f"{line.level:<7}  {line.what}: {line.detail}")
+        return 0 if all(line.fine for line in found) else 1
 
-    return with_workspace(folder, as_json, work)
+    return exit_code(as_json, lambda: run_loop(work()))

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from waremill.store.runs import clock
 from waremill.store.tables import outcomes, runs, spend
 from waremill.store.tables_people import deliveries, teams
-from waremill.store.tables_schedules import schedule_slots, schedules
+from waremill.store.tables_schedules import leads, schedule_slots, schedules
 from waremill.store.webhooks import WAITING
 
 _SUMMED = ("calls", "input", "cached", "output", "reasoning", "paid", "seconds")
@@ -76,3 +77,10 @@ def waiting_messages(conn: Connection) -> int:
     """Count the messages to webhooks that are still to be sent, now or later."""
     query = select(func.count()).where(deliveries.c.state == WAITING)
     return int(conn.execute(query).scalar_one())
+
+
+def schedules_worked(conn: Connection) -> tuple[int, bool]:
+    """Count the active schedules, and say whether somebody leads their work."""
+    active = select(func.count()).where(schedules.c.active)
+    led = select(leads.c.name).where(leads.c.until > clock(conn)).limit(1)
+    return int(conn.execute(active).scalar_one()), conn.execute(led).scalar() is not None

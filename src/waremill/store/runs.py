@@ -211,6 +211,12 @@ def list_runs(
     return [as_run(row) for row in conn.execute(query)]
 
 
+def list_running(conn: Connection, teams: Collection[int] | None) -> list[Run]:
+    """Give the runs and trials that are at work, of these teams or all."""
+    query = select(runs).where(runs.c.state == "running")
+    return [as_run(row) for row in conn.execute(_of_teams(query.order_by(runs.c.id), teams))]
+
+
 def _of_teams(query: Select[Any], teams: Collection[int] | None) -> Select[Any]:
     query = query.where(runs.c.kind != GENERATE)  # nobody ordered these as a run
     return query if teams is None else query.where(runs.c.team_id.in_(teams))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field, JsonValue
 
 from waremill.app import prompting
-from waremill.app.setup import examine
+from waremill.app.operations.examining import examine
 from waremill.web.rest.acting import Acting
 from waremill.web.rest.shapes import Given, Name, Shown, TargetText
 
@@ -23,9 +23,10 @@ _Template = Annotated[
 
 
 class ExaminedShown(Shown):
-    """One thing that was looked at."""
+    """One thing that was looked at: `ok`, a `warning` or an `error`; `fine` says it is no error."""
 
     what: str
+    level: Literal["ok", "warning", "error"]
     fine: bool
     detail: str
 
@@ -58,9 +59,15 @@ class PromptShown(Shown):
 
 
 @router.get("/doctor", response_model=list[ExaminedShown])
-async def examine_workspace(workspace: Acting) -> Any:
-    """Look at settings, database, pipelines and models' keys, for admins; no model is called."""
-    return await examine(workspace)
+async def examine_workspace(
+    workspace: Acting,
+    models: Annotated[bool, Query(description="Call each model, which is paid.")] = False,
+) -> Any:
+    """Look at settings, database, pipelines, keys and the machine, for admins.
+
+    No model is called unless `models` says so.
+    """
+    return await examine(workspace, call_models=models)
 
 
 @templates.get("/templates/{template:path}/problems")
