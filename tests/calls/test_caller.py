@@ -19,6 +19,7 @@ from waremill.errors import (
     Rejected,
     Unavailable,
 )
+from waremill.store import metering
 from waremill.store import runs as store_runs
 from waremill.store.database import Database
 
@@ -253,6 +254,23 @@ async def test_ten_requests_a_second_are_ten_a_second(database: Database) -> Non
         await asyncio.gather(*tasks, return_exceptions=True)
     # Two seconds' worth, a saved-up second, and the slice that has just begun.
     assert 20 <= made <= 40
+
+
+async def test_how_long_calls_waited_for_their_turn_is_summed_by_model(database: Database) -> None:
+    """A first call waits for nobody, a second one for its slice; without a limit nothing is."""
+    async with (
+        Vendor() as vendor,
+        desk(database, model(vendor.url, rpm=600), model(vendor.url, "free")) as one,
+    ):
+        for number in range(25):
+            await one.ask(chat(f"number {number}"))
+        await one.ask(chat("anything"), "free")
+    found = await database.read(metering.waits_by_model, None)
+    assert found.keys() == {"main"}
+    counts, seconds = found["main"]
+    assert sum(counts) == 25 and counts[0] > 0 and sum(counts[1:]) > 0
+    assert 0 < seconds < 10
+    assert await database.read(metering.waits_by_model, []) == {}
 
 
 async def test_a_rate_limited_error_names_its_wait(database: Database) -> None:

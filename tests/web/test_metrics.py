@@ -10,15 +10,20 @@ from typing import Any
 import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 from tests.databases import database, database_url, migrated_postgres, migrated_sqlite
 from tests.web.shops import Shop, shop, stocked, vendor_url
 
 from waremill.app.measuring import figures
 from waremill.store import metering
 from waremill.store.database import Database
-from waremill.store.tables import outcomes
+from waremill.store.ledger import WAITS
+from waremill.store.runs import clock
+from waremill.store.tables import outcomes, runs, waits
+from waremill.store.tables_batches import batches
 from waremill.store.tables_people import teams
+from waremill.store.tables_publishing import publications
+from waremill.store.tables_schedules import schedule_slots, schedules
 
 __all__ = [
     "database", "database_url", "migrated_postgres", "migrated_sqlite", "shop", "stocked",
@@ -62,15 +67,66 @@ async def test_the_ledger_is_told_by_model_and_outcome(shop: Shop) -> None:
     assert 0 <= left <= 5
 
 
+async def test_waits_batches_publications_and_schedules_are_told(shop: Shop) -> None:
+    await shop.workspace.database.write(_plant_work)
+    found = await scraped(shop)
+
+    def told(name: str, **labels: str) -> float:
+        return found[f"waremill_{name}"][frozenset(labels.items())]
+
+    below = {le: told("rate_wait_seconds_bucket", model="mill", le=le) for le in ("0.01", "+Inf")}
+    assert below == {"0.01": 3, "+Inf": 5}
+    assert told("rate_wait_seconds_count", model="mill") == 5
+    assert told("rate_wait_seconds_sum", model="mill") == pytest.approx(400.5)
+    assert told("batches", model="mill", state="submitted") == 1
+    assert told("batch_requests_open", model="mill") == 6, "those of settled ones are answered"
+    assert told("oldest_batch_seconds") > 90
+    assert told("publications", channel="shop", state="done") == 1
+    assert told("schedule_settled_total", state="missed") == 1
+    assert told("schedule_slots", state="due") == 1
+    assert told("schedule_overdue_seconds") > 50 and told("schedule_leader") == 0
+
+
+def _plant_work(conn: Connection) -> None:
+    run = conn.execute(select(runs.c.id).limit(1)).scalar_one()
+    now = clock(conn)
+    conn.execute(insert(waits), [
+        {"run_id": run, "model": "mill", "bucket": bucket, "calls": count, "seconds": seconds}
+        for bucket, count, seconds in ((0, 3, 0.0), (2, 1, 0.5), (len(WAITS), 1, 400.0))
+    ])  # fmt: skip
+    conn.execute(insert(batches), [
+        {"run_id": run, "key": key, "model": "mill", "state": state, "requests": 10, "bytes": 1,
+         "tokens": 1, "reserved": 0, "paid": 0, "done": 0, "failed": 0, "answered": answered,
+         "created_at": now, "submitted_at": now - 100}
+        for key, state, answered in (("a", "submitted", 4), ("b", "settled", 9))
+    ])  # fmt: skip
+    conn.execute(insert(publications).values(
+        name="p1", run_id=run, channel="shop", format="workbook", stage="all", state="done",
+        mapping="{}", outputs="[]", by="ann", created_at=now,
+    ))  # fmt: skip
+    number = conn.execute(insert(schedules).values(
+        name="nightly", pipeline="copy", cron="0 3 * * *", timezone="UTC", options="{}",
+        only="[]", budget=1, overlap="skip", catch_up="last", active=True, by="ann", created_at=0,
+        next_at=now - 60,
+    ).returning(schedules.c.id)).scalar_one()  # fmt: skip
+    conn.execute(insert(schedule_slots), [
+        {"schedule_id": number, "at": at, "cause": "cron", "state": state, "live": live,
+         "missed": 0, "starts": 0, "by": "ann", "created_at": at}
+        for at, state, live in ((1.0, "missed", False), (2.0, "due", True))
+    ])  # fmt: skip
+
+
 async def test_no_label_has_a_name_per_run_product_or_item(shop: Shop) -> None:
     allowed = {"model", "outcome", "kind", "currency", "state", "team", "method", "route",
-               "status", "le"}  # fmt: skip
+               "status", "le", "channel"}  # fmt: skip
+    await shop.workspace.database.write(_plant_work)
     for samples in (await scraped(shop)).values():
         assert {name for labels in samples for name, _ in labels} <= allowed
 
 
 async def test_each_metric_of_the_dashboard_exists(shop: Shop) -> None:
     await shop.ask("GET", "/v1/runs/last")
+    await shop.workspace.database.write(_plant_work)
     found = await scraped(shop)
     board: dict[str, Any] = orjson.loads(DASHBOARD.read_bytes())
     assert board["schemaVersion"] >= 41 and board["uid"] and board["templating"]["list"]
@@ -85,6 +141,18 @@ async def test_each_metric_of_the_dashboard_exists(shop: Shop) -> None:
     assert families == shown, "what is measured is shown, and nothing else"
     ids = [panel["id"] for panel in board["panels"]]
     assert len(ids) == len(set(ids))
+
+
+def test_what_several_servers_tell_alike_is_not_added_up() -> None:
+    """All servers tell the database's sums: only a server's own requests are summed over them."""
+    board: dict[str, Any] = orjson.loads(DASHBOARD.read_bytes())
+    own = re.compile(r"waremill_(requests|request_seconds|open_requests)")
+    exprs = [one["expr"] for panel in board["panels"] for one in panel["targets"]]
+    shared = [expr for expr in exprs if not own.search(expr)]
+    assert len(shared) > 15
+    for expr in shared:
+        around = re.findall(r"(\w+)(?: by \([\w, ]+\))? ?\((?:rate\()?waremill_", expr)
+        assert around and set(around) <= {"max", "min"}, expr
 
 
 async def test_a_scrape_reads_sums_alone(database: Database) -> None:

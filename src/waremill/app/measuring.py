@@ -20,6 +20,7 @@ from waremill.errors import WaremillError
 from waremill.store import metering
 from waremill.store import webhooks as store_webhooks
 from waremill.store.database import Database
+from waremill.store.ledger import WAITS
 from waremill.store.runs import GENERATE
 from waremill.store.tables import documents, runs, spend
 
@@ -39,7 +40,10 @@ class Figures:
 
     `calls` are the ledger's sums by model and outcome, `paid` in the currency. `budget_left` is
     what running runs may still spend, `teams_left` what teams may this month; `slots` are the
-    schedules' unsettled moments by state.
+    schedules' unsettled moments by state, `settled` the others by what came of them; `overdue` and
+    `oldest_batch` are in seconds. `waits` are calls by how long they waited for a rate limit (calls
+    a bucket of `WAITS`, seconds together), by model; `batches` are counts and open requests by
+    model and state, `publications` counts by channel and state.
     """
 
     runs: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -52,6 +56,13 @@ class Figures:
     budget_left: float = 0.0
     teams_left: dict[str, float] = field(default_factory=dict)
     slots: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
+    overdue: float = 0.0
+    led: bool = False
+    waits: dict[str, tuple[list[int], float]] = field(default_factory=dict)
+    batches: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    oldest_batch: float = 0.0
+    publications: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 async def figures(workspace: Workspace) -> Figures:
@@ -82,6 +93,7 @@ async def figures(workspace: Workspace) -> Figures:
         found.due = store_webhooks.count_due(conn, time.time(), teams)
         found.messages = metering.waiting_messages(conn) if teams is None else found.due
         _add_ledger(conn, found, teams, workspace.settings.per_usd / NANO)
+        _add_work(conn, found, teams)
         return found
 
     return await workspace.database.read(read)
@@ -98,7 +110,18 @@ def _add_ledger(
     month = time.strftime("%Y-%m-01", time.gmtime())
     for name, left in metering.monthly_left(conn, teams, month).items():
         found.teams_left[name] = left * currency
+    found.waits = metering.waits_by_model(conn, teams)
+
+
+def _add_work(conn: Connection, found: Figures, teams: Sequence[int] | None) -> None:
+    """Add what schedules, batches and publications came to."""
     found.slots = metering.waiting_slots(conn, teams)
+    found.settled = metering.settled_slots(conn, teams)
+    found.overdue = metering.overdue_schedules(conn, teams)
+    found.led = metering.schedules_worked(conn)[1]
+    found.batches = metering.batches_by_state(conn, teams)
+    found.oldest_batch = metering.oldest_batch(conn, teams)
+    found.publications = metering.publications_by_state(conn, teams)
 
 
 async def is_ready(workspace: Workspace) -> bool:
@@ -149,4 +172,4 @@ def _write_something(conn: Connection) -> None:
     conn.execute(delete(documents).where(documents.c.hash == name))
 
 
-__all__ = ["Figures", "figures", "is_ready"]
+__all__ = ["WAITS", "Figures", "figures", "is_ready"]

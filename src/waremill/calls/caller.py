@@ -216,7 +216,7 @@ class Caller:
                 await self._budget.reserve(reserved)
             kept = reserved
             try:
-                await endpoint.rate.take(most)
+                waited = await endpoint.rate.take(most)
                 started = await endpoint.limiter.acquire()
                 wall = time.time()
                 if self._stopped:
@@ -227,7 +227,7 @@ class Caller:
                     hearing = None if emit is None else _Hearing(emit)
                     response = await endpoint.provider(sent, hearing)
                 except ProviderError as error:
-                    record = self._record(endpoint, digest, sender, attempt, wall)
+                    record = self._record(endpoint, digest, sender, attempt, wall, waited)
                     kept = self._failed(endpoint, error, record, started, reserved)
                     if not isinstance(error, Transient) or attempt == ATTEMPTS:
                         raise
@@ -238,11 +238,11 @@ class Caller:
                 except BaseException:
                     endpoint.limiter.left()
                     kept = 0
-                    record = self._record(endpoint, digest, sender, attempt, wall)
+                    record = self._record(endpoint, digest, sender, attempt, wall, waited)
                     self._journal.add("calls", [{**record, "outcome": "cancelled"}])
                     raise
                 else:
-                    record = self._record(endpoint, digest, sender, attempt, wall)
+                    record = self._record(endpoint, digest, sender, attempt, wall, waited)
                     endpoint.limiter.succeeded(record["latency"], response.usage.output)
                     usage = response.usage
                     endpoint.rate.settle(most, usage.input + usage.output)
@@ -335,7 +335,13 @@ class Caller:
             raise
 
     def _record(
-        self, endpoint: Endpoint, digest: bytes, sender: Sender, attempt: int, wall: float
+        self,
+        endpoint: Endpoint,
+        digest: bytes,
+        sender: Sender,
+        attempt: int,
+        wall: float,
+        waited: float | None,
     ) -> Record:
         return {
             "run_id": sender.run_id, "item_id": sender.item_id, "step": sender.step,
@@ -343,7 +349,7 @@ class Caller:
             "model": endpoint.model.alias, "request_hash": digest, "attempt": attempt,
             "outcome": "", "status": None, "request_id": None, "latency": time.time() - wall,
             "input": 0, "cached": 0, "output": 0, "reasoning": 0, "paid": None,
-            "list_cost": None, "error": None, "started_at": wall,
+            "list_cost": None, "error": None, "started_at": wall, "waited": waited,
         }  # fmt: skip
 
     def _pause(self, error: ProviderError, attempt: int) -> float:

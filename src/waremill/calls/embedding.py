@@ -230,7 +230,7 @@ class Hosted:
                 await account.budget.reserve(most)
             kept = most
             try:
-                await account.rate.take(len(body))
+                waited = await account.rate.take(len(body))
                 started = await account.limiter.acquire()
                 wall = time.time()
                 try:
@@ -242,14 +242,15 @@ class Hosted:
                         "outcome": OUTCOMES.get(type(error), "unavailable"),
                         "status": error.status, "request_id": error.request_id,
                         "error": str(error)[:500].replace("\x00", "\ufffd"),
-                        "paid": 0 if free else None,
+                        "paid": 0 if free else None, "waited": waited,
                     })  # fmt: skip
                     if not isinstance(error, Transient) or attempt == ATTEMPTS:
                         raise
                     pause = _pause(error, attempt)
                 except BaseException:
                     account.limiter.left()
-                    self._note(digest, attempt, wall, {"outcome": "cancelled", "paid": None})
+                    broken = {"outcome": "cancelled", "paid": None, "waited": waited}
+                    self._note(digest, attempt, wall, broken)
                     kept = 0
                     raise
                 else:
@@ -260,6 +261,7 @@ class Hosted:
                     self._note(digest, attempt, wall, {
                         "outcome": "complete", "status": 200, "request_id": made.request_id,
                         "input": made.usage.input, "paid": cost, "list_cost": cost,
+                        "waited": waited,
                     })  # fmt: skip
                     return made
             finally:

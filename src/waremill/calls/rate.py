@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 DrawRate = Callable[[float, float], Awaitable[float]]
@@ -24,10 +25,14 @@ class Rate:
         self._tokens = 0.0
         self._lock = asyncio.Lock()
 
-    async def take(self, tokens: int) -> None:
-        """Wait until one request of `tokens` tokens may be sent."""
+    async def take(self, tokens: int) -> float | None:
+        """Wait until one request of `tokens` tokens may be sent; give how many seconds that took.
+
+        None where there is no limit to wait for.
+        """
         if self._rpm is None and self._tpm is None:
-            return
+            return None
+        began = time.monotonic()
         async with self._lock:
             requests = self._missing(self._rpm, 1.0 - self._requests)
             wanted = self._missing(self._tpm, tokens - self._tokens)
@@ -43,6 +48,7 @@ class Rate:
                     await asyncio.sleep(wait)
             self._requests -= 1.0
             self._tokens -= tokens
+        return time.monotonic() - began
 
     def settle(self, reserved: int, used: int) -> None:
         """Give back the tokens a reply did not use, for the next calls of this process."""

@@ -1,4 +1,5 @@
-"""The ledger's sums, kept with each commit: by model, target and day, and by model and outcome.
+"""The ledger's sums, kept with each commit: by model, target and day, by model and outcome,
+and by how long they waited for a rate limit.
 
 A run of a million calls is then added up from some rows. Each writer adds in one order, so that two
 never wait for each other.
@@ -7,6 +8,7 @@ never wait for each other.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from waremill.store.bulk import BulkInsert
-from waremill.store.tables import outcomes, spend
+from waremill.store.tables import outcomes, spend, waits
 
 Record = Mapping[str, Any]
 ANSWERED = frozenset(("complete", "truncated", "refused"))
@@ -37,6 +39,10 @@ _OUTCOMES = BulkInsert(
     _OUTCOMES_BY,
     "add",
 )
+_WAITS_BY = ("run_id", "model", "bucket")
+_WAITS = BulkInsert(waits, (*_WAITS_BY, "calls", "seconds"), _WAITS_BY, "add")
+WAITS = (0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""Upper bounds in seconds of the buckets 0, 1, … of `waits`; what waited longer is in the last."""
 
 
 def add_calls(conn: Connection, rows: Iterable[Record]) -> None:
@@ -56,6 +62,15 @@ def add_calls(conn: Connection, rows: Iterable[Record]) -> None:
         first = [row["first"] for row in own if row.get("first") is not None]
         made.append((*place, len(own), *known, *_summed(own), seconds, len(first), sum(first)))
     _OUTCOMES.run(conn, made)
+    limited = [row for row in rows if row.get("waited") is not None]
+    _WAITS.run(conn, [
+        (*place, len(own), sum(row["waited"] for row in own))
+        for place, own in _grouped(limited, _wait_of)
+    ])  # fmt: skip
+
+
+def _wait_of(row: Record) -> tuple[int, str, int]:
+    return row["run_id"], row["model"], bisect_left(WAITS, row["waited"])
 
 
 def _day_of(row: Record) -> tuple[int, str, str, int]:

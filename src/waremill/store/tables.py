@@ -6,12 +6,12 @@
     answers · calls · rates                         what was paid
     reviews · leases · lots ─ lot_items · marks     what a person or an approved rule said
     recordings · signatures · bands                 what a replay needs, what near-duplicates need
-    findings · spend · outcomes                     derived: what is filtered by and added up
+    findings · spend · outcomes · waits             derived: what is filtered by and added up
     selections · versions                           what people named or drafted
 
-Who may do what, and what they did, is in `tables_people`. `current`, `findings`, `spend` and
-`outcomes` are derived; all else is appended or moves forward; an edit or a regeneration is a new
-result.
+Who may do what, and what they did, is in `tables_people`. `current`, `findings`, `spend`,
+`outcomes` and `waits` are derived; all else is appended or moves forward; an edit or a regeneration
+is a new result.
 """
 
 from __future__ import annotations
@@ -387,6 +387,19 @@ outcomes = Table(
 """The ledger's sums by how calls ended. Of `calls`, `priced` have a list cost, and of `charged` it
 is known what was paid; `seconds` is their latency together. Of `streamed` it is known when the
 first piece came; `first_seconds` is how long that took, together."""
+
+waits = Table(
+    "waits",
+    metadata,
+    Column("run_id", Id, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("calls", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The ledger's sums by how long calls waited for their turn under a rate limit, before they were
+sent: `bucket` is a place among `ledger.WAITS`, `seconds` all waits of it together."""
 
 leases = Table(
     "leases",

@@ -13,17 +13,23 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import IO, Any
 
 import orjson
 from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from waremill.app.measuring import Figures, figures, is_ready
+from waremill.app.measuring import WAITS, Figures, figures, is_ready
 from waremill.web.rest import problems
 from waremill.web.rest.acting import acting
 
@@ -83,7 +89,10 @@ class _Found:
         spent.add_metric((self._currency,), self._found.spent)
         due = GaugeMetricFamily("waremill_webhook_messages_due", "Messages to send now.")
         due.add_metric((), self._found.due)
-        return (runs, items, spent, due, *self._work(), *self._ledger())
+        return (
+            *(runs, items, spent, due),
+            *self._work(), *self._ledger(), self._waits(), *self._schedules(), *self._outside(),
+        )  # fmt: skip
 
     def _work(self) -> Iterable[Metric]:
         found = self._found
@@ -91,12 +100,6 @@ class _Found:
         yield GaugeMetricFamily(*pace, value=found.items_per_second)
         messages = "waremill_webhook_messages_waiting", "Messages to send, now or later."
         yield GaugeMetricFamily(*messages, value=found.messages)
-        slots = GaugeMetricFamily(
-            "waremill_schedule_slots", "Schedules' moments not settled yet.", labels=("state",)
-        )
-        for state, count in sorted(found.slots.items()):
-            slots.add_metric((state,), count)
-        yield slots
         left = GaugeMetricFamily(
             "waremill_running_budget_left", "What running runs with a budget may still spend.",
             labels=("currency",),
@@ -134,6 +137,62 @@ class _Found:
                 tokens.add_metric((model, kind), whole[kind])
             paid.add_metric((model, self._currency), whole["paid"])
         return (calls, seconds, tokens, paid)
+
+    def _waits(self) -> Metric:
+        """Give how long calls waited under our own limits before they were sent."""
+        waits = HistogramMetricFamily(
+            "waremill_rate_wait_seconds", "Seconds calls waited for a rate limit, before sending.",
+            labels=("model",),
+        )  # fmt: skip
+        bounds = [*(str(one) for one in WAITS), "+Inf"]
+        for model, (counts, seconds) in sorted(self._found.waits.items()):
+            waits.add_metric((model,), list(zip(bounds, accumulate(counts), strict=True)), seconds)
+        return waits
+
+    def _schedules(self) -> Iterable[Metric]:
+        found = self._found
+        slots = GaugeMetricFamily(
+            "waremill_schedule_slots", "Schedules' moments not settled yet.", labels=("state",)
+        )
+        for state, count in sorted(found.slots.items()):
+            slots.add_metric((state,), count)
+        yield slots
+        settled = CounterMetricFamily(
+            "waremill_schedule_settled", "Schedules' moments by what came of them.",
+            labels=("state",),
+        )  # fmt: skip
+        for state, count in sorted(found.settled.items()):
+            settled.add_metric((state,), count)
+        yield settled
+        late = "waremill_schedule_overdue_seconds", "By how much the latest schedule is late."
+        yield GaugeMetricFamily(*late, value=found.overdue)
+        led = "waremill_schedule_leader", "Whether somebody works the schedules."
+        yield GaugeMetricFamily(*led, value=found.led)
+
+    def _outside(self) -> Iterable[Metric]:
+        """Give what is at vendors in batches, and what was published."""
+        found, labels = self._found, ("model", "state")
+        batches = GaugeMetricFamily("waremill_batches", "Batches by state.", labels=labels)
+        waiting = GaugeMetricFamily(
+            "waremill_batch_requests_open", "Requests in batches that are not settled.",
+            labels=("model",),
+        )  # fmt: skip
+        unanswered: dict[str, int] = {}
+        for (model, state), (count, left) in sorted(found.batches.items()):
+            batches.add_metric((model, state), count)
+            unanswered[model] = unanswered.get(model, 0) + (left if state != "settled" else 0)
+        for model, left in unanswered.items():
+            waiting.add_metric((model,), left)
+        yield batches
+        yield waiting
+        oldest = "waremill_oldest_batch_seconds", "How long the oldest batch has been out."
+        yield GaugeMetricFamily(*oldest, value=found.oldest_batch)
+        publications = GaugeMetricFamily(
+            "waremill_publications", "Publications by state.", labels=("channel", "state")
+        )
+        for names, count in sorted(found.publications.items()):
+            publications.add_metric(names, count)
+        yield publications
 
 
 def install(app: FastAPI) -> None:
