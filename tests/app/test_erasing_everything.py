@@ -48,10 +48,11 @@ ROWS = [
 ]  # fmt: skip
 ERASED = """products product_versions items results current answers calls recordings derivations
 signatures reviews findings leases marks deliveries requests batch_requests batch_waiters vectors
-documents receipts published"""
-NEVER_HAS_ANY = """catalogs pipeline_versions fingerprints runs workers rates bands spend outcomes waits
-lots lot_items batches leads audit teams users members tokens sessions owners webhooks schedules
-schedule_slots source_states source_files publications selections versions"""
+documents receipts published refusals"""
+NEVER_HAS_ANY = """catalogs pipeline_versions fingerprints runs workers rates bands spend outcomes
+waits lots lot_items batches leads audit teams users members tokens sessions owners webhooks
+schedules schedule_slots source_states source_files publications selections versions
+identities"""
 WRITTEN_BY_PEOPLE = """conversations chat_turns knowledge_bases knowledge_documents
 knowledge_pieces"""
 
