@@ -98,10 +98,12 @@ def make_shop(
     return root
 
 
-async def bring(workspace: Workspace, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Import products into the only catalogue."""
+async def bring(
+    workspace: Workspace, rows: Sequence[Mapping[str, Any]], catalog: str | None = None
+) -> None:
+    """Import products into the only catalogue, or one of a name."""
     sheet = write_sheet(workspace.settings.root / "perfumes.csv", rows)
-    await workspace.import_catalog([sheet], key="sku", group="spu")
+    await workspace.import_catalog([sheet], key="sku", group="spu", catalog=catalog)
 
 
 async def accepted_run(
@@ -111,12 +113,13 @@ async def accepted_run(
     waiting: Sequence[str] = (),
     word: str = "Title",
     values: Mapping[str, Mapping[str, Any]] | None = None,
+    catalog: str | None = None,
 ) -> str:
     """Plan a run and make all its items but the `waiting` accepted; give its name.
 
     `values` by key go over what is made otherwise.
     """
-    options: Any = {"targets": tuple(targets)}
+    options: Any = {"targets": tuple(targets), "catalog": catalog}
     prepared = await workspace._prepare("copy", options, "run")
     run = await plan_run(
         workspace.database, order_run(workspace.settings, prepared, options, "run")

@@ -1,4 +1,4 @@
-"""What belongs to a team besides catalogues and runs: templates, pipelines and models.
+"""What belongs to a team besides catalogues and runs: templates, pipelines, models, channels.
 
 Who sees them, whose they are, and giving them away.
 """
@@ -21,9 +21,11 @@ from waremill.store.owners import owned_place, set_owner
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
-Kind = Literal["template", "pipeline", "model"]
+Kind = Literal["template", "pipeline", "model", "channel"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _FOLDERS = {"template": "templates", "pipeline": "pipelines"}
+_SETTINGS = ("model", "channel")
+"""Kinds that stand in the settings and not in files of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class SeenSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A template, pipeline or model, and the team it belongs to; None where it is everybody's."""
+    """A template, pipeline, model or channel, and whose it is; None where it is everybody's."""
 
     kind: Kind
     name: str
@@ -50,7 +52,7 @@ class Owned:
 
 
 class Owners:
-    """Whose the workspace's templates, pipelines and models are."""
+    """Whose the workspace's templates, pipelines, models and channels are."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._database = workspace.database
@@ -111,7 +113,8 @@ class Owners:
         """Give the kind and name of all there is, drafts of new files included."""
         paths = {*Settings.files(self._settings), *store.open_drafts(conn)}
         found = {place for path in paths if (place := owned_place(path)) is not None}
-        return found | {("model", name) for name in self._settings.models}
+        found |= {("model", name) for name in self._settings.models}
+        return found | {("channel", name) for name in self._settings.publish}
 
     def _knows(self, team: int | None) -> bool:
         return team is None or self._actor.manages or self._actor.role(team) is not None
@@ -153,7 +156,7 @@ class Owners:
 async def seen_settings(
     workspace: Workspace, owned: Mapping[tuple[str, str], int] | None = None
 ) -> Settings:
-    """Give the settings without the files and models of teams the actor is not in.
+    """Give the settings without the files, models and channels of teams the actor is not in.
 
     `owned` is the team of each thing by kind and name, where it was looked up already.
     """
@@ -165,10 +168,15 @@ async def seen_settings(
     foreign = {place for place, team in owned.items() if actor.role(team) is None}
     if not foreign:
         return settings
-    hidden = {path for kind, name in foreign if kind != "model" for path in _paths(kind, name)}
+    hidden = {
+        path for kind, name in foreign if kind not in _SETTINGS for path in _paths(kind, name)
+    }
     models = {name: one for name, one in settings.models.items() if ("model", name) not in foreign}
+    known = settings.publish.items()
+    channels = {name: one for name, one in known if ("channel", name) not in foreign}
     values = {one.name: getattr(settings, one.name) for one in fields(Settings)}
-    return SeenSettings(**{**values, "models": models}, hidden=frozenset(hidden))
+    values |= {"models": models, "publish": channels}
+    return SeenSettings(**values, hidden=frozenset(hidden))
 
 
 def hidden_in(settings: Settings) -> frozenset[str]:

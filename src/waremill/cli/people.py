@@ -210,13 +210,13 @@ def _amount(text: str) -> float | None:
         raise ConfigError(f"“{text}” is no amount; write a number, or none") from None
 
 
-@command("owner", short_help="Give a template, pipeline or model away.")
+@command("owner", short_help="Give a template, pipeline, model or channel away.")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("name")
 @click.option("--team", metavar="T", help="The team it belongs to from now on.")
 @click.option("--everybody", is_flag=True, help="It belongs to every team from now on.")
 def owner_command(folder: str | None, as_json: bool, kind: Kind, name: str, **given: Any) -> int:
-    """Say to whom the template, pipeline or model NAME belongs; with an option, change it.
+    """Say to whom the template, pipeline, model or channel NAME belongs; with an option, change it.
 
     What belongs to a team is not there for the others: not in a list, not by name.
     """

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from waremill.app import Workspace, publishing
+from waremill.app.accounts import Accounts
 from waremill.app.paging import LARGEST
 from waremill.app.publishing import PublicationShown, PublishOptions, RefusalShown
 from waremill.cli.door import command, print_json, print_table, with_workspace
@@ -195,16 +196,24 @@ def channels_command(folder: str | None, as_json: bool) -> int:
     """List the channels that can be published to."""
 
     async def work(workspace: Workspace) -> int:
-        rows = [asdict(one) for one in publishing.list_channels(workspace)]
+        rows = await _channels(workspace)
         if as_json:
             print_json(rows)
         elif rows:
-            print_table(rows, ["name", "format", "mapping", "targets", "out", "staged", "lacks"])
+            print_table(
+                rows, ["name", "format", "mapping", "targets", "out", "staged", "lacks", "team"]
+            )
         else:
             click.echo("waremill.toml has no [publish.NAME] yet; see docs/how-to/publish.md")
         return 0
 
     return with_workspace(folder, as_json, work)
+
+
+async def _channels(workspace: Workspace) -> list[dict[str, Any]]:
+    names = {team.id: team.name for team in await Accounts(workspace).teams()}
+    found = await publishing.list_channels(workspace)
+    return [{**asdict(one), "team": None if one.team is None else names[one.team]} for one in found]
 
 
 def _row(one: PublicationShown) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from waremill.app.owning import seen_settings
 from waremill.catalog.publishers.channel import Channel, ChannelOptions, FormatInfo
 from waremill.catalog.publishers.formats import find_format
 from waremill.catalog.publishers.mapping import ChannelMapping, load_mapping
-from waremill.errors import ConfigError, NotFound, Where
+from waremill.errors import ConfigError, Conflict, NotFound, Where
 from waremill.settings import Publishing
+from waremill.store.versions import owned_by
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
@@ -24,7 +26,8 @@ _DATABASE = "://"
 class ChannelShown:
     """A channel as people see it; of a database's address nothing is told.
 
-    `lacks` names the environment variable that should hold it and is not set.
+    `lacks` names the environment variable that should hold it and is not set; `team` is the number
+    of the one it belongs to, None where it is everybody's.
     """
 
     name: str
@@ -35,6 +38,7 @@ class ChannelShown:
     staged: bool
     open_at_refused: float | None
     lacks: str | None
+    team: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +52,38 @@ class Opened:
     channel: Channel
 
 
-def list_channels(workspace: Workspace) -> tuple[ChannelShown, ...]:
-    """List the channels of the settings by name; for viewers."""
+async def list_channels(workspace: Workspace) -> tuple[ChannelShown, ...]:
+    """List the channels of the settings by name, without those of teams one is not in."""
     workspace.actor.need_somewhere("viewer", "the list of channels")
+    owned = await workspace.database.read(owned_by)
+    settings = await seen_settings(workspace, owned)
     return tuple(
         ChannelShown(
             one.name, one.format, one.mapping, one.targets, one.out, one.staged,
             one.open_at_refused,
             one.variable if one.variable is not None and one.url is None else None,
+            owned.get(("channel", one.name)),
         )
-        for _, one in sorted(workspace.settings.publish.items())
+        for _, one in sorted(settings.publish.items())
     )  # fmt: skip
 
 
-def find_channel(workspace: Workspace, name: str) -> Publishing:
-    """Find a channel of the settings; raise NotFound with the nearest name."""
-    known = workspace.settings.publish
+async def find_channel(workspace: Workspace, name: str, team: int) -> Publishing:
+    """Find a channel for a team's run, for operators of the team it belongs to.
+
+    Raises NotFound with the nearest name, also for a foreign team's channel, and Conflict for that
+    of another team than the run's: a channel holds its own team's products alone.
+    """
+    owned = await workspace.database.read(owned_by)
+    known = (await seen_settings(workspace, owned)).publish
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f", did you mean “{near[0]}”?" if near else ""
         raise NotFound(f"waremill.toml has no [publish.{name}]{hint}")
+    if (owner := owned.get(("channel", name))) is not None:
+        workspace.actor.need("operator", owner, f"channel “{name}”")
+        if owner != team:
+            raise Conflict(f"the channel “{name}” belongs to another team than the run")
     return known[name]
 
 

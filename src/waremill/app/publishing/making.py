@@ -36,6 +36,7 @@ from waremill.app.publishing.writing import (
 )
 from waremill.app.working import owner_name, thaw
 from waremill.errors import ConfigError, Conflict
+from waremill.settings import Publishing
 from waremill.store import publishing as store
 from waremill.store.pipelines import save_files
 from waremill.store.publishing import Publication
@@ -129,8 +130,8 @@ async def _prepared(
 ) -> AsyncIterator[_Job]:
     """Check all that can be before anything is written, and open the channel."""
     found = await workspace.find_run(run, "operator")
-    settings = find_channel(workspace, channel)
-    stage = await _stage_of(workspace, found, channel, options)
+    settings = await find_channel(workspace, channel, found.team_id)
+    stage = await _stage_of(workspace, found, settings, options)
     targets = targets_of(settings, found.plan["targets"], options.targets)
     assembly = await thaw(workspace.settings, workspace.database, found, check_models=False)
     names = await names_of(workspace, found, assembly)
@@ -170,9 +171,11 @@ def _check_apart(opened: Opened, targets: tuple[str, ...]) -> None:
         )
 
 
-async def _stage_of(workspace: Workspace, run: Run, channel: str, options: PublishOptions) -> str:
+async def _stage_of(
+    workspace: Workspace, run: Run, settings: Publishing, options: PublishOptions
+) -> str:
     """Give the stage that is asked for, and check that it is open."""
-    settings = find_channel(workspace, channel)
+    channel = settings.name
     done = await workspace.database.read(store.stages_done, run.id, channel)
     if options.stage is None and not settings.staged:
         return "all"

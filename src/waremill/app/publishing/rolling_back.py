@@ -68,7 +68,8 @@ async def _prepared(
     found = await workspace.database.read(store.get_publication, found.id)
     if found.state != "done":
         raise Conflict(f"publication {found.name} is {found.state}; only a done one is rolled back")
-    opened = open_channel(workspace, find_channel(workspace, found.channel), out)
+    settings = await find_channel(workspace, found.channel, found.team_id)
+    opened = open_channel(workspace, settings, out)
     try:
         outputs = dict(found.outputs)
         if out:

@@ -51,7 +51,11 @@ class RunPublishing:
         run = await workspace.find_run(self._name)
         self._may = workspace.actor.may("operator", run.team_id)
         self._buttons.set_visibility(self._may)
-        channels = publishing.list_channels(workspace)
+        channels = [
+            one
+            for one in await publishing.list_channels(workspace)
+            if one.team in (None, run.team_id)
+        ]
         names = [one.name for one in channels]
         self._channel.set_options(names, value=names[0] if names else None)
         await self._listed()

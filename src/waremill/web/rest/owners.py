@@ -1,4 +1,4 @@
-"""The routes about owners: whose the templates, pipelines and models are."""
+"""The routes about owners: whose the templates, pipelines, models and channels are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from waremill.web.rest.shapes import Given, Shown
 
 router = APIRouter(prefix="/v1", tags=["people"])
 
-_Kind = Annotated[Kind, Path(description="template, pipeline or model.", examples=["template"])]
+_Kind = Annotated[
+    Kind, Path(description="template, pipeline, model or channel.", examples=["template"])
+]
 _Name = Annotated[
     str,
     Path(
@@ -24,7 +26,7 @@ _Name = Annotated[
 
 
 class OwnerShown(Shown):
-    """A template, pipeline or model, and whose it is."""
+    """A template, pipeline, model or channel, and whose it is."""
 
     kind: Kind
     name: str
@@ -41,23 +43,23 @@ class OwnerGiven(Given):
 
 @router.get("/owners", response_model=list[OwnerShown])
 async def list_owners(workspace: Acting) -> Any:
-    """List the templates, pipelines and models one may know of, and whose they are."""
+    """List the templates, pipelines, models and channels one may know of, and whose they are."""
     return await Owners(workspace).list()
 
 
 @router.get("/owners/{kind}/{name:path}", response_model=OwnerShown)
 async def show_owner(workspace: Acting, kind: _Kind, name: _Name) -> Any:
-    """Say whose a template, pipeline or model is."""
+    """Say whose a template, pipeline, model or channel is."""
     return await Owners(workspace).find(kind, name)
 
 
 @router.put("/owners/{kind}/{name:path}", response_model=OwnerShown)
 async def give_to_team(workspace: Acting, kind: _Kind, name: _Name, given: OwnerGiven) -> Any:
-    """Give a template, pipeline or model to a team; it is not there for the others then."""
+    """Give a template, pipeline, model or channel to a team; it is not there for others then."""
     return await Owners(workspace).give(kind, name, given.team)
 
 
 @router.delete("/owners/{kind}/{name:path}", response_model=OwnerShown)
 async def give_to_everybody(workspace: Acting, kind: _Kind, name: _Name) -> Any:
-    """Give a template, pipeline or model to everybody."""
+    """Give a template, pipeline, model or channel to everybody."""
     return await Owners(workspace).give(kind, name, None)

@@ -29,6 +29,7 @@ from waremill.web.rest.shapes import (
     TargetText,
     absolute,
     file_name,
+    team_names,
 )
 from waremill.web.rest.streaming import EVENT_SCHEMA, EVENT_STREAM, followed
 
@@ -53,6 +54,7 @@ class ChannelShown(Shown):
         description="Share of refused rows up to which the next stage follows at once."
     )
     lacks: str | None = Field(description="The variable that should hold its database's address.")
+    team: str | None = Field(description="The team it belongs to; null where it is everybody's.")
 
 
 class PublicationGiven(Given):
@@ -72,10 +74,14 @@ class PublishedShown(Shown):
     publications: list[PublicationShown]
 
 
-@router.get("/publish/channels", response_model=list[ChannelShown])
-async def list_channels(workspace: Acting) -> Any:
+@router.get("/publish/channels")
+async def list_channels(workspace: Acting) -> list[ChannelShown]:
     """List the channels that can be published to."""
-    return publishing.list_channels(workspace)
+    names = await team_names(workspace)
+    return [
+        ChannelShown.model_validate({**asdict(one), "team": names.get(one.team or 0)})
+        for one in await publishing.list_channels(workspace)
+    ]
 
 
 @router.post(

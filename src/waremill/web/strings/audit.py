@@ -51,6 +51,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "action.session.refused": ("sign-in refused", "登录被拒"),
     "action.model.check": ("model checked", "检测模型"),
     "action.model.give": ("model given", "转交模型"),
+    "action.channel.give": ("channel given", "转交渠道"),
     "action.template.give": ("template given", "转交模板"),
     "action.pipeline.give": ("pipeline given", "转交流程"),
     "action.webhook.add": ("webhook added", "添加 Webhook"),
