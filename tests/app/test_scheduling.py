@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from waremill.app.acting import Actor
 from waremill.app.auditing import entries
 from waremill.app.options import TaskOptions
 from waremill.app.scheduling import schedules
+from waremill.app.status import money
 from waremill.errors import Conflict, Forbidden, NotFound, UserError
 from waremill.store import runs as store_runs
 from waremill.store import schedules as store
@@ -39,31 +41,38 @@ __all__ = ["shop", "vendor"]
 # What is asked for.
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"budget": None}, "needs a budget"),
-        ({"budget": 0.0}, "above zero"),
-        ({"cron": "0 25 * * *"}, "is no hour"),
-        ({"cron": "0 0 31 2 *"}, "never comes"),
-        ({"timezone": "Mars/Olympus"}, "no time zone"),
-        ({"trial": 3}, "give both"),
-        ({"accuracy": 0.9}, "give both"),
-        ({"trial": 3, "accuracy": 90.0}, "at most 1"),
-        ({"trial": 0, "accuracy": 0.5}, "1 to 5000"),
-        ({"overlap": "wait"}, "--overlap is skip or queue"),
-        ({"only": ("old",)}, "--only takes"),
-        ({"name": "a/b"}, "name has up to 80"),
-        ({"options": {"where": "brnad = 'x'"}}, "did you mean"),
-        ({"options": {"gold": "title"}}, "give --trial"),
-        ({"pipeline": "cpoy"}, "there is no pipeline or template"),
-    ],
-)
-async def test_what_cannot_work_is_said_when_it_is_added(
-    shop: Workspace, changes: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(UserError, match=said):
-        await schedules.add(shop, nightly(**changes))
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"budget": None}, "needs a budget"),
+    ({"budget": 0.0}, "above zero"),
+    ({"cron": "0 25 * * *"}, "is no hour"),
+    ({"cron": "0 0 31 2 *"}, "never comes"),
+    ({"timezone": "Mars/Olympus"}, "no time zone"),
+    ({"trial": 3}, "give both"),
+    ({"accuracy": 0.9}, "give both"),
+    ({"trial": 3, "accuracy": 90.0}, "at most 1"),
+    ({"trial": 0, "accuracy": 0.5}, "1 to 5000"),
+    ({"overlap": "wait"}, "--overlap is skip or queue"),
+    ({"only": ("old",)}, "--only takes"),
+    ({"name": "a/b"}, "name has up to 80"),
+    ({"options": {"where": "brnad = 'x'"}}, "did you mean"),
+    ({"options": {"gold": "title"}}, "give --trial"),
+    ({"pipeline": "cpoy"}, "there is no pipeline or template"),
+    ({"budget": float("nan")}, "above zero"),
+    ({"budget": float("inf")}, "--budget is at most"),
+    ({"options": {"priority": "urgent"}}, "--priority is high or normal or low"),
+    ({"options": {"mode": "batch", "engine": "ray"}}, "leave --engine out for half the price"),
+    ({"options": {"stale": True}, "only": ("new",)}, "give one of them"),
+    (
+        {"options": {"gold": "nosuch.csv"}, "trial": 3, "accuracy": 0.9},
+        "“nosuch.csv” is neither a file nor a column",
+    ),
+]
+
+
+async def test_what_cannot_work_is_said_when_it_is_added(shop: Workspace) -> None:
+    for changes, said in WRONG:
+        with pytest.raises(UserError, match=said):
+            await schedules.add(shop, nightly(**changes))
     assert await schedules.list_schedules(shop) == []
 
 
@@ -72,9 +81,37 @@ async def test_a_schedule_keeps_what_was_said(shop: Workspace) -> None:
     made = await schedules.add(shop, nightly(options=options, only=("new", "changed")))
     shown = made.as_json()
     assert (shown["state"], shown["budget"], shown["only"]) == ("active", 5.0, ["new", "changed"])
-    assert {name: value for name, value in shown["options"].items() if value} == options
+    assert {name: shown["options"][name] for name in options} == options
     with pytest.raises(Conflict, match="already"):
         await schedules.add(shop, nightly())
+
+
+async def test_a_schedules_runs_are_worked_as_it_was_said(shop: Workspace) -> None:
+    options: TaskOptions = {"mode": "batch", "priority": "low", "fresh": True, "stale": True}
+    made = await schedules.add(shop, nightly(options=options))
+    kept = schedules.options_of(made.schedule)
+    run = await launching.plan(shop, "run", "copy", **{**kept, "stale": False})
+    assert (run.plan["mode"], run.plan["priority"], run.take) == ("batch", "low", run.id)
+    shown = made.as_json()["options"]
+    assert {name: shown[name] for name in options} == options
+    usual = (await schedules.add(shop, nightly(name="usual"))).as_json()["options"]
+    assert {name: usual[name] for name in schedules.USUAL} == schedules.USUAL
+
+
+async def test_gold_is_found_by_a_server_that_stands_elsewhere(
+    shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gold.jsonl").write_text('{"sku": "P0000", "title": "Eau"}\n')
+    monkeypatch.chdir(tmp_path)
+    options: TaskOptions = {"gold": "gold.jsonl"}
+    made = await schedules.add(shop, nightly(options=options, trial=3, accuracy=0.9))
+    assert made.schedule.options["gold"] == str(tmp_path / "gold.jsonl")
+
+
+async def test_a_budget_is_shown_as_it_was_given(shop: Workspace) -> None:
+    """Nano-dollars are no whole number of yuan."""
+    shop.settings = replace(shop.settings, per_usd=7.1)
+    assert (await schedules.add(shop, nightly(budget=1.0))).as_json()["budget"] == 1.0
 
 
 async def test_who_may_do_what(shop: Workspace) -> None:
@@ -206,6 +243,24 @@ async def test_what_would_cost_more_than_its_budget_is_not_started_and_told(
     assert "schedule.stop" in found
 
 
+async def test_in_batches_the_price_of_batches_is_compared_with_the_budget(
+    shop: Workspace,
+) -> None:
+    estimate = await shop.estimate("copy")
+    assert estimate.cost is not None and estimate.batch_cost is not None
+    assert estimate.batch_cost.expected < 0.6 * estimate.cost.expected
+    await schedules.add(shop, nightly(budget=0.000_001, options={"mode": "batch"}))
+    last = await fire(shop)
+    half = money(estimate.batch_cost.expected, shop.settings.per_usd)
+    assert last.slot.reason == f"it would cost about {half:.4g} USD, above the budget of 1e-06"
+
+
+async def test_nothing_outdated_is_said(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(options={"stale": True}))
+    last = await fire(shop)
+    assert (last.slot.state, last.slot.reason) == ("nothing", "no product is outdated")
+
+
 async def _listen(shop: Workspace) -> None:
     from waremill.store import webhooks
 
@@ -233,9 +288,10 @@ async def test_a_trial_below_its_accuracy_starts_nothing(shop: Workspace) -> Non
     await _listen(shop)
     gold = shop.settings.root / "gold.jsonl"
     gold.write_text("".join(f'{{"sku": "P{n:04}", "title": "never"}}\n' for n in range(8)))
-    options: TaskOptions = {"gold": str(gold)}
+    options: TaskOptions = {"gold": str(gold), "mode": "batch"}
     await schedules.add(shop, nightly(trial=3, accuracy=0.9, options=options))
     last = await fire(shop)
+    assert last.trial is not None and "mode" not in last.trial.plan, "it is judged now"
     assert last.slot.state == "stopped" and last.run is None and last.trial is not None
     assert "the trial's accuracy is 0.0% of 3 values" in str(last.slot.reason)
     assert [one["trial"] for one in await _told(shop)] == [last.trial.name]

@@ -109,6 +109,12 @@ class MarkedGold:
         return None if field in self._closed else exact
 
 
+def gold_place(text: str | Path, root: Path) -> str:
+    """Give gold's file as it can be found again from any folder, or its column as it is."""
+    found = (path for path in (Path(text), root / text) if path.is_file())
+    return next((str(path.resolve()) for path in found), str(text))
+
+
 def load_gold(
     text: str, root: Path, columns: Sequence[str], fields: Sequence[str], key: str | None
 ) -> Gold:

@@ -37,6 +37,9 @@ from waremill.store.tables import products
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
+MOST_MONEY = 10**18
+"""The largest budget in nano-USD: a column of the database holds nine times as much."""
+
 
 class TaskOptions(TypedDict, total=False):
     """What may be said about an estimate, a trial or a run; everything has a default.
@@ -194,18 +197,28 @@ def _check_way(
     settings: Settings, assembly: Assembly, options: TaskOptions, kind: str | None
 ) -> None:
     """Check how the models are called, and where the output goes."""
-    if options.get("mode") == "batch":
-        require_batches(settings, assembly.models)
+    check_engine(settings, assembly, options)
     if kind is None:
         return
     require_keys(settings, all_models(settings, assembly.models))
     _budget(settings, assembly, options, kind)
-    engine = options.get("engine", "local")
-    require_cluster(settings, engine)
-    if engine != "local" and options.get("mode") == "batch":
-        raise ConfigError("a run in batches waits for its vendors; work it with --engine local")
     if output := options.get("output"):
         publisher_for(Path(output))
+
+
+def check_engine(settings: Settings, assembly: Assembly, options: TaskOptions) -> None:
+    """Raise ConfigError where a task cannot be worked by its engine, or its models in its mode."""
+    engine = options.get("engine") or "local"
+    batched = options.get("mode") == "batch"
+    if batched and engine == "ray":
+        raise ConfigError(
+            "--mode batch and --engine ray do not go together: a run in batches only waits for its "
+            "vendors, which one process does; leave --engine out for half the price, or --mode out "
+            "to have the cluster work it now"
+        )
+    if batched:
+        require_batches(settings, assembly.models)
+    require_cluster(settings, engine)
 
 
 def choose(
@@ -265,10 +278,13 @@ def targets_of(assembly: Assembly, options: TaskOptions) -> tuple[str, ...]:
 
 def budget_in_nano(settings: Settings, models: Iterable[str], budget: float) -> int:
     """Convert a budget to nano-USD; raise ConfigError where it cannot be kept."""
-    if budget <= 0:
+    if not budget > 0:
         raise ConfigError("--budget must be above zero")
     require_prices(settings, models, "a budget")
-    return round(budget / settings.per_usd * NANO)
+    amount = budget / settings.per_usd * NANO
+    if amount > MOST_MONEY:
+        raise ConfigError(f"--budget is at most {MOST_MONEY / NANO * settings.per_usd:.3g}")
+    return round(amount)
 
 
 def _budget(settings: Settings, assembly: Assembly, options: TaskOptions, kind: str) -> int | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
@@ -31,6 +30,7 @@ from waremill.app.gold import (
     accuracy_line,
     closed_fields,
     compare,
+    gold_place,
     load_gold,
     made_once,
 )
@@ -100,7 +100,8 @@ async def plan_trial(
         strata = products.c.attributes[column].as_string()
     size, seed = options.get("size", 20), options.get("seed", 0)
     drawn = replace(choice, sample=size, seed=seed, strata=strata)
-    gold = _gold_place(workspace, options)
+    given = options.get("gold")
+    gold = gold_place(given, workspace.settings.root) if given else None
     if gold is not None:  # what is wrong with it is said before anything is paid
         _load_gold(workspace, gold, choice.catalog, prepared.assembly)
     rival = await _rival(workspace, prepared, options)
@@ -175,15 +176,6 @@ class _Gathered:
             if item.state not in UNMADE_STATES:
                 found.setdefault(item.key, []).append(item)
         return found
-
-
-def _gold_place(workspace: Workspace, options: TaskOptions) -> str | None:
-    """Give gold's file as it can be found again from any folder, or its column."""
-    text = options.get("gold")
-    if not text:
-        return None
-    found = (path for path in (Path(text), workspace.settings.root / text) if path.is_file())
-    return next((str(path.resolve()) for path in found), str(text))
 
 
 def _load_gold(workspace: Workspace, text: str, catalog: Catalog, assembly: Assembly) -> Gold:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, cast
@@ -16,7 +18,7 @@ from waremill.app.scheduling import schedules
 from waremill.app.scheduling.leading import Scheduler
 from waremill.app.scheduling.schedules import ScheduleView, SlotView, Wanted
 from waremill.cli.door import command, print_json, print_table, with_workspace
-from waremill.cli.tasks import parameters, task_options
+from waremill.cli.tasks import parameters, task_options, work_options
 from waremill.runs.schedule import CATCH_UPS, ONLY, OVERLAPS
 
 
@@ -31,6 +33,7 @@ def schedule_command() -> None:
 @command("add", short_help="Add a schedule.")
 @click.argument("name")
 @partial(task_options, files=False)
+@work_options
 @click.option("--cron", metavar="LINE", required=True,
               help='Minute, hour, day, month, weekday, as "0 3 * * *"; or @daily.')  # fmt: skip
 @click.option("--timezone", metavar="ZONE",
@@ -80,6 +83,9 @@ def _shown(found: ScheduleView, as_json: bool) -> int:
     only = f", only {' or '.join(one.only)}" if one.only else ""
     click.echo(f"{one.name}: {one.pipeline}{only}, at {one.cron} ({one.timezone}), {found.state}")
     click.echo(f"  budget {found.budget:g} {found.currency} a run")
+    said = _said(one.options)
+    if said:
+        click.echo(f"  with {said}")
     if one.source:
         click.echo(f"  imports {one.source} before")
     if one.trial:
@@ -91,6 +97,25 @@ def _shown(found: ScheduleView, as_json: bool) -> int:
     return 0
 
 
+def _said(options: Mapping[str, Any]) -> str:
+    """Say in one line what else was said of the runs, in the words of `schedule add`."""
+    parts = []
+    for name, value in options.items():
+        option = "--" + _OPTIONS.get(name, name.replace("_", "-"))
+        if value is True:
+            parts.append(option)
+        elif isinstance(value, Mapping):
+            parts += [f"{option} {key}={one}" for key, one in value.items()]
+        elif isinstance(value, list | tuple):
+            parts += [f"{option} {one}" for one in value]
+        else:
+            parts.append(f"{option} {value}")
+    return " ".join(parts)
+
+
+_OPTIONS = {"targets": "target", "params": "set"}
+
+
 def _moment(seconds: float, zone: str) -> str:
     return datetime.fromtimestamp(seconds, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S %Z")
 
@@ -98,8 +123,9 @@ def _moment(seconds: float, zone: str) -> str:
 def _line(view: SlotView, zone: str) -> str:
     shown = view.as_json()
     run = f" {shown['run']} ({shown['run_state']})" if shown["run"] else ""
+    tried = f" after trial {shown['trial']}" if shown["trial"] else ""
     reason = f": {shown['reason']}" if shown["reason"] else ""
-    return f"{_moment(view.slot.at, zone)} {shown['state']}{run}{reason}"
+    return f"{_moment(view.slot.at, zone)} {shown['state']}{run}{tried}{reason}"
 
 
 @command("list", short_help="List the schedules.")
@@ -146,8 +172,8 @@ def show_command(
             return 0
         _shown(found, as_json=False)
         zone = found.schedule.timezone
-        rows = [{**one.as_json(), "at": _moment(one.slot.at, zone)} for one in page.rows]
-        print_table(rows, ["at", "cause", "state", "run", "run_state", "trial", "reason"])
+        for one in page.rows:  # no table, which would cut the reasons
+            click.echo(f"  {one.slot.cause:<6}  {_line(one, zone)}")
         return 0
 
     return with_workspace(folder, as_json, work)
@@ -228,7 +254,10 @@ def work_command(folder: str | None, as_json: bool) -> int:
         if as_json:
             print_json({"schedules": len(await schedules.list_schedules(workspace))})
             sys.stdout.flush()
-        await Scheduler(workspace).work()
+        try:
+            await Scheduler(workspace).work()
+        except asyncio.CancelledError:
+            click.echo("no schedule is fired here any more; runs at work go on", err=True)
         return 0
 
     return with_workspace(folder, as_json, work)

@@ -25,15 +25,9 @@ CAUSES_SHOWN = 3
 def task_options(function: F, *, files: bool = True) -> F:
     """Give a command the options that choose products, targets, parameters and a model.
 
-    Without `files` those that import a file, and --stale, are left out.
+    Without `files` those that import a file are left out.
     """
     from_file = (
-        click.option(
-            "--stale",
-            is_flag=True,
-            help="Only those whose results by PIPELINE are "
-            "outdated: it or the product changed since.",
-        ),
         click.option("--from", "source", metavar="FILE", help="Import FILE and take its rows."),
         click.option("--key", metavar="COL", help="With --from: the key column."),
         click.option("--sheet", metavar="S", help="With --from: the sheet."),
@@ -44,6 +38,9 @@ def task_options(function: F, *, files: bool = True) -> F:
             click.option("--where", metavar="SQL", help="Which products: SQL over attributes."),
             click.option("--search", metavar="TEXT",
                          help="Those that fit TEXT best, as many as --limit (default: 100)."),
+            click.option("--stale", is_flag=True,
+                         help="Only those whose results by PIPELINE are "
+                         "outdated: it or the product changed since."),
             *(from_file if files else ()),
             click.option("--catalog", metavar="NAME", help="The catalogue (default: the one)."),
             click.option("--target", "targets", metavar="T", multiple=True,
@@ -56,6 +53,24 @@ def task_options(function: F, *, files: bool = True) -> F:
             click.option("--mode", type=click.Choice(["live", "batch"]), default="live",
                          show_default=True,
                          help="batch: through the vendor's batches, for half the price."),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def work_options(function: F) -> F:
+    """Give a command the options that say how a run is worked."""
+    for option in reversed(
+        (
+            click.option("--priority", type=click.Choice(["high", "normal", "low"]),
+                         default="normal", show_default=True,
+                         help="Which of several runs draws on a model's limits first."),
+            click.option("--fresh", is_flag=True,
+                         help="Ask anew, even what was answered before."),
+            click.option("--engine", type=click.Choice(["local", "ray"]), default="local",
+                         show_default=True,
+                         help="Work it in a process of this machine, or on a Ray cluster."),
         )
     ):  # fmt: skip
         function = option(function)
@@ -228,21 +243,7 @@ def show_trial(result: TrialResult) -> None:
 @click.option(
     "--budget", metavar="AMOUNT", type=float, help="Most money, in the workspace's currency."
 )
-@click.option(
-    "--priority",
-    type=click.Choice(["high", "normal", "low"]),
-    default="normal",
-    show_default=True,
-    help="Which of several runs draws on a model's limits first.",
-)
-@click.option("--fresh", is_flag=True, help="Ask anew, even what was answered before.")
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Work it in this process, or on a Ray cluster.",
-)
+@work_options
 @click.option("-o", "--output", metavar="OUT", help="xlsx, csv, tsv, jsonl or parquet.")
 def run_command(folder: str | None, as_json: bool, pipeline: str, **given: Any) -> int:
     """Run PIPELINE (a pipeline's or a single template's name) over a selection.

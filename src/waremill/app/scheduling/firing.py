@@ -101,10 +101,11 @@ class Firing:
         options = self._options()
         estimate = await self._workspace.estimate(schedule.pipeline, **options)
         if not estimate.products:
-            await self._settle(store.NOTHING, _nothing(schedule))
+            await self._settle(store.NOTHING, _nothing(options))
             return
         settings = self._workspace.settings
-        cost = estimate.cost
+        batched = options.get("mode") == "batch" and estimate.batch_cost is not None
+        cost = estimate.batch_cost if batched else estimate.cost
         expected = None if cost is None else money(cost.expected, settings.per_usd)
         dear = too_dear(expected, self._budget, settings.currency)
         if dear is not None:
@@ -114,6 +115,7 @@ class Firing:
         else:
             tried: TaskOptions = {
                 **options, "size": schedule.trial, "seed": self._slot.id, "budget": self._budget,
+                "mode": "live", "engine": "local",  # so few are worked at once, to be judged now
             }  # fmt: skip
             opened = self._opened(store.TRIAL, "trial_id")
             trial = await launching.plan(
@@ -280,8 +282,10 @@ def tell_stopped(conn: Connection, schedule: Schedule, slot: Slot, state: str, r
     )  # fmt: skip
 
 
-def _nothing(schedule: Schedule) -> str:
-    return _LEFT[tuple(one for one in ONLY if one in schedule.only)]
+def _nothing(options: TaskOptions) -> str:
+    if options.get("stale"):
+        return "no product is outdated"
+    return _LEFT[tuple(one for one in ONLY if one in options.get("only", ()))]
 
 
 def _state(run: Run) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection
@@ -14,14 +14,16 @@ from waremill.app.assembly import Assembly
 from waremill.app.exemplars import assembled
 from waremill.app.finding import find_catalog
 from waremill.app.generating import may_use
-from waremill.app.options import TaskOptions, budget_in_nano, prepare
+from waremill.app.gold import gold_place, load_gold
+from waremill.app.options import TaskOptions, budget_in_nano, check_engine, prepare
 from waremill.app.paging import Page, bad_cursor, decode_cursor, encode_cursor, page_size
-from waremill.app.status import NANO
+from waremill.app.status import money
 from waremill.errors import ConfigError, Conflict, Forbidden, NotFound
 from waremill.runs.schedule import CATCH_UPS, ONLY, OVERLAPS, Cron, parse_cron
 from waremill.settings import Settings
 from waremill.store import runs as store_runs
 from waremill.store import schedules as store
+from waremill.store.limits import PRIORITIES
 from waremill.store.runs import Run
 from waremill.store.schedules import Schedule, Slot
 
@@ -29,9 +31,14 @@ if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
 KEPT = (
-    "where", "search", "limit", "order_by", "catalog", "targets", "params", "model", "mode", "gold",
+    "where", "search", "stale", "limit", "order_by", "catalog", "targets", "params", "model",
+    "mode", "engine", "priority", "fresh", "gold",
 )  # fmt: skip
 """What of a task's options a schedule keeps as it was said."""
+USUAL: Mapping[str, Any] = {
+    "stale": False, "mode": "live", "engine": "local", "priority": "normal", "fresh": False,
+}  # fmt: skip
+"""What holds where nothing was said."""
 _NAME = re.compile(r"[^\W_][\w. -]{0,79}")
 LONGEST_TRIAL = 5000
 
@@ -107,7 +114,7 @@ class ScheduleView:
             "name": one.name, "pipeline": one.pipeline, "cron": one.cron,
             "timezone": one.timezone, "state": self.state, "next_at": self.next_at,
             "only": list(one.only), "source": one.source,
-            "options": {name: one.options.get(name) for name in KEPT},
+            "options": {name: one.options.get(name, USUAL.get(name)) for name in KEPT},
             "budget": self.budget, "currency": self.currency, "trial": one.trial,
             "accuracy": one.accuracy, "overlap": one.overlap, "catch_up": one.catch_up,
             "by": one.by, "created_at": one.created_at,
@@ -128,10 +135,14 @@ async def add(workspace: Workspace, wanted: Wanted, *, column_only: bool = False
     """
     actor = workspace.actor
     _check(wanted)
-    if column_only and (gold := wanted.options.get("gold")):
-        found = await find_catalog(workspace.database, actor, wanted.options.get("catalog"))
-        if str(gold) not in found.columns:
-            raise ConfigError(f"the catalogue “{found.name}” has no column “{gold}”")
+    if gold := wanted.options.get("gold"):
+        if column_only:
+            found = await find_catalog(workspace.database, actor, wanted.options.get("catalog"))
+            if str(gold) not in found.columns:
+                raise ConfigError(f"the catalogue “{found.name}” has no column “{gold}”")
+        else:  # who fires it stands in another folder
+            gold = gold_place(gold, workspace.settings.root)
+        wanted = replace(wanted, options={**wanted.options, "gold": gold})
     zone = wanted.timezone or _own_zone()
     cron = parse_cron(wanted.cron, zone)
     budget, team = await _understood(workspace, wanted)
@@ -160,7 +171,10 @@ async def add(workspace: Workspace, wanted: Wanted, *, column_only: bool = False
 def kept(options: TaskOptions) -> dict[str, Any]:
     """Give what a schedule keeps of a task's options."""
     given = {name: options.get(name) for name in KEPT}
-    return {name: value for name, value in given.items() if value not in (None, (), [], {})}
+    return {
+        name: value for name, value in given.items()
+        if value not in (None, (), [], {}, USUAL.get(name))
+    }  # fmt: skip
 
 
 def options_of(schedule: Schedule) -> TaskOptions:
@@ -175,13 +189,17 @@ def _check(wanted: Wanted) -> None:
             "a schedule's name has up to 80 letters, digits, blanks and . _ - and begins with a "
             "letter or digit"
         )
+    priority = wanted.options.get("priority") or USUAL["priority"]
     for value, known, option in (
         (wanted.overlap, OVERLAPS, "--overlap"), (wanted.catch_up, CATCH_UPS, "--catch-up"),
+        (priority, PRIORITIES, "--priority"),
     ):  # fmt: skip
         if value not in known:
             raise ConfigError(f"{option} is {' or '.join(known)}, not “{value}”")
     if unknown := set(wanted.only) - set(ONLY):
         raise ConfigError(f"--only takes {', '.join(ONLY)}, not “{min(unknown)}”")
+    if wanted.only and wanted.options.get("stale"):
+        raise ConfigError("--only and --stale each say what is left to do; give one of them")
     if wanted.budget is None:
         raise ConfigError("a scheduled run needs a budget: nobody watches it; give --budget")
     if (wanted.trial is None) != (wanted.accuracy is None):
@@ -200,6 +218,7 @@ async def _understood(workspace: Workspace, wanted: Wanted) -> tuple[int, int]:
 
     assembly = await assembled(workspace, wanted.pipeline, wanted.options.get("model"))
     await may_use(workspace, assembly)
+    check_engine(workspace.settings, assembly, wanted.options)
     if wanted.source is not None:
         find_source(workspace, wanted.source)
     assert wanted.budget is not None, "it was checked"
@@ -221,6 +240,9 @@ async def _team(workspace: Workspace, assembly: Assembly, wanted: Wanted) -> int
         return team
     asked: TaskOptions = {**options, "only": wanted.only, "schedule": 0}
     await prepare(workspace, assembly, asked)
+    if gold := options.get("gold"):
+        settings = workspace.settings
+        load_gold(str(gold), settings.root, found.columns, assembly.fields, found.key_column)
     return found.team_id
 
 
@@ -376,7 +398,7 @@ def _view(workspace: Workspace, schedule: Schedule, last: SlotView | None = None
 
 def budget_of(settings: Settings, schedule: Schedule) -> float:
     """Give what a schedule may spend a run, in the workspace's currency."""
-    return round(schedule.budget / NANO * settings.per_usd, 9)
+    return money(schedule.budget, settings.per_usd) or 0.0
 
 
 __all__ = [

@@ -23,6 +23,7 @@ from waremill.web.rest.shapes import (
     Sql,
     TargetText,
     absolute,
+    file_name,
 )
 
 router = APIRouter(prefix="/v1", tags=["schedules"])
@@ -60,6 +61,16 @@ class ScheduleGiven(Given):
     mode: Literal["live", "batch"] = Field(
         "live", description="batch: through the vendor's batches, for half the price."
     )
+    stale: bool = Field(
+        False, description="Only products whose results by this pipeline are outdated."
+    )
+    engine: Literal["local", "ray"] = Field(
+        "local", description="Worked by one process, or on a Ray cluster."
+    )
+    priority: Literal["high", "normal", "low"] = Field(
+        "normal", description="Which of several runs draws on a model's limits first."
+    )
+    fresh: bool = Field(False, description="Ask anew, even what was answered before.")
     source: Name | None = Field(
         None, description="Import this source of waremill.toml before each run; for admins."
     )
@@ -190,7 +201,10 @@ async def list_slots(
 
 
 def _shown(found: ScheduleView) -> ScheduleShown:
-    return ScheduleShown.model_validate(found.as_json())
+    document = found.as_json()
+    if document["options"]["gold"]:  # a file is named, without the server's folder
+        document["options"]["gold"] = file_name(document["options"]["gold"])
+    return ScheduleShown.model_validate(document)
 
 
 def _slot(found: SlotView) -> SlotShown:
