@@ -225,7 +225,9 @@ def scheduled(shell: Shell) -> None:
     shell.run("schedule", "schedule", "pause", "nightly")
     shell.run("schedule", "schedule", "resume", "nightly")
     shell.run("schedule-removed", "schedule", "remove", "nightly")
-    shell.run("error", "schedule", "show", "nightly", code=2)
+    shell.run("error", "schedule", "pause", "nightly", code=2)
+    shell.run("schedule-show", "schedule", "show", "nightly")
+    shell.run("schedules", "schedule", "list", "--removed")
     shell.printed["schedule-work"] = [{"schedules": 0}]  # it ends with Ctrl-C alone
 
 

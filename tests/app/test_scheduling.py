@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.app.scheduled import (
     DAY,
     feed,
     fire,
+    keys,
     nightly,
     passed,
     settled,
@@ -344,13 +346,46 @@ async def test_history_is_paged_newest_first(shop: Workspace) -> None:
     assert seen == [4.0, 3.0, 2.0, 1.0, 0.0]
 
 
-async def test_a_schedule_that_is_removed_takes_its_slot_with_it(shop: Workspace) -> None:
+async def test_a_schedule_that_is_removed_ends_its_slot_and_begins_nothing(shop: Workspace) -> None:
     await schedules.add(shop, nightly())
     slot = await schedules.run_now(shop, "nightly")
     await schedules.remove(shop, "nightly")
-    assert await schedules.slot_view(shop, slot.id) is None
+    seen = (await schedules.slot_view(shop, slot.id)).slot
+    assert (seen.live, seen.state, seen.reason) == (False, "stopped", "the schedule was removed")
     await tick(shop)
     assert await shop.runs() == []
+
+
+async def test_a_removed_schedule_keeps_its_history(shop: Workspace) -> None:
+    await schedules.add(shop, nightly())
+    run = await work_here(shop)
+    await schedules.remove(shop, "nightly")
+    assert await schedules.list_schedules(shop) == []
+    (gone,) = await schedules.list_schedules(shop, removed=True)
+    assert gone.state == "removed" and gone.last is not None and gone.last.run is not None
+    assert (await schedules.show(shop, "nightly")).as_json() == gone.as_json()
+    for change in (schedules.pause, schedules.resume, schedules.run_now, schedules.remove):
+        with pytest.raises(NotFound):
+            await change(shop, "nightly")
+    # Its name can be used again: what it did stands below, and is nothing the new one has done.
+    await schedules.add(shop, nightly(only=("new",)))
+    assert len(await keys(shop, await work_here(shop))) == 8
+    slots = (await schedules.history(shop, "nightly")).rows
+    assert [one.slot.state for one in slots] == ["run", "run"]
+    assert slots[1].run is not None and slots[1].run.name == run
+    assert (await schedules.show(shop, "nightly")).state == "active"
+
+
+async def test_the_history_of_a_name_is_that_of_ones_own_team(shop: Workspace) -> None:
+    await schedules.add(shop, nightly())
+    await schedules.run_now(shop, "nightly")
+    await schedules.remove(shop, "nightly")
+    stranger = shop.acting(Actor("eve", {2: "admin"}))
+    with pytest.raises(NotFound):
+        await schedules.show(stranger, "nightly")
+    made = await schedules.add(shop, nightly())
+    await shop.database.write(partial(store.set_schedule, team_id=2), made.schedule.id)
+    assert (await schedules.history(stranger, "nightly")).rows == ()
 
 
 async def test_planning_that_was_cut_off_is_planned_again(shop: Workspace) -> None:

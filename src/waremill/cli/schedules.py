@@ -129,11 +129,12 @@ def _line(view: SlotView, zone: str) -> str:
 
 
 @command("list", short_help="List the schedules.")
-def list_command(folder: str | None, as_json: bool) -> int:
+@click.option("--removed", is_flag=True, help="Those that were removed.")
+def list_command(folder: str | None, as_json: bool, removed: bool) -> int:
     """List the schedules: when each is due next, and what came of its last slot."""
 
     async def work(workspace: Workspace) -> int:
-        found = await schedules.list_schedules(workspace)
+        found = await schedules.list_schedules(workspace, removed=removed)
         if as_json:
             print_json([one.as_json() for one in found])
             return 0
@@ -161,7 +162,10 @@ def list_command(folder: str | None, as_json: bool) -> int:
 def show_command(
     folder: str | None, as_json: bool, name: str, limit: int, cursor: str | None
 ) -> int:
-    """Show the schedule NAME, and what came of each slot, newest first."""
+    """Show the schedule NAME, and what came of each slot, newest first.
+
+    Where it was removed, it is shown as it was last.
+    """
 
     async def work(workspace: Workspace) -> int:
         found = await schedules.show(workspace, name)
@@ -204,14 +208,14 @@ def resume_command(folder: str | None, as_json: bool, name: str) -> int:
 @command("remove", short_help="Remove a schedule.")
 @click.argument("name")
 def remove_command(folder: str | None, as_json: bool, name: str) -> int:
-    """Remove the schedule NAME with its history; the runs it started stay."""
+    """Remove the schedule NAME; its history and the runs it started stay."""
 
     async def work(workspace: Workspace) -> int:
         await schedules.remove(workspace, name)
         if as_json:
             print_json({"removed": name})
         else:
-            click.echo(f"{name} is removed; its runs stay")
+            click.echo(f"{name} is removed; its runs and its history stay: schedule show {name}")
         return 0
 
     return with_workspace(folder, as_json, work)
@@ -229,13 +233,10 @@ def run_command(folder: str | None, as_json: bool, name: str) -> int:
     async def work(workspace: Workspace) -> int:
         slot = await schedules.run_now(workspace, name)
         found = await Scheduler(workspace).fire_now(slot)
-        if found is None:
-            click.echo(f"schedule {name} was removed meanwhile", err=True)
-            return 1
         if as_json:
             print_json(found.as_json())
         else:
-            zone = (await schedules.find(workspace, name)).timezone
+            zone = (await schedules.find(workspace, name, removed=True)).timezone
             click.echo(_line(found, zone))
         return 0 if found.slot.state in ("run", "nothing") else 1
 

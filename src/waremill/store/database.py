@@ -22,7 +22,7 @@ from sqlalchemy.pool import StaticPool
 from waremill.errors import ConfigError, DatabaseGone, LimitReached, UserError
 from waremill.store.tables import dumps
 
-SCHEMA_VERSION = "0015"
+SCHEMA_VERSION = "0016"
 WRITER_PAGES, READER_PAGES = 16_384, 8_192
 """KiB of SQLite's page cache, a connection."""
 READ_SECONDS = 60.0

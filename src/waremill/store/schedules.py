@@ -17,7 +17,6 @@ from sqlalchemy import (
     Connection,
     Integer,
     Select,
-    delete,
     distinct,
     func,
     insert,
@@ -65,6 +64,7 @@ class Schedule:
     next_at: float | None
     by: str
     created_at: float
+    removed_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,23 +176,30 @@ def insert_schedule(conn: Connection, values: Mapping[str, Any]) -> Schedule:
     return find_schedule(conn, values["name"])
 
 
-def find_schedule(conn: Connection, name: str) -> Schedule:
-    """Find a schedule by its name."""
-    row = conn.execute(select(schedules).where(schedules.c.name == name)).one_or_none()
+def find_schedule(conn: Connection, name: str, *, removed: bool = False) -> Schedule:
+    """Find a schedule by its name; with `removed` the newest removed one, where no other has it."""
+    query = select(schedules).where(schedules.c.name == name)
+    if not removed:
+        query = query.where(schedules.c.removed_at.is_(None))
+    present = schedules.c.removed_at.is_not(None)  # false sorts first
+    row = conn.execute(query.order_by(present, schedules.c.id.desc()).limit(1)).one_or_none()
     if row is None:
         raise NotFound(f"there is no schedule “{name}”")
     return _schedule(row)
 
 
-def get_schedule(conn: Connection, number: int) -> Schedule | None:
-    """Give a schedule by its row id; None for one that was removed."""
-    row = conn.execute(select(schedules).where(schedules.c.id == number)).one_or_none()
-    return None if row is None else _schedule(row)
+def get_schedule(conn: Connection, number: int) -> Schedule:
+    """Give a schedule by its row id."""
+    return _schedule(conn.execute(select(schedules).where(schedules.c.id == number)).one())
 
 
-def list_schedules(conn: Connection, teams: Collection[int] | None = None) -> list[Schedule]:
-    """Give the schedules of teams (None: of all), by name."""
-    query = select(schedules).order_by(schedules.c.name)
+def list_schedules(
+    conn: Connection, teams: Collection[int] | None = None, *, removed: bool = False
+) -> list[Schedule]:
+    """Give the schedules of teams (None: of all) by name, or those that were removed."""
+    gone = schedules.c.removed_at
+    query = select(schedules).where(gone.is_not(None) if removed else gone.is_(None))
+    query = query.order_by(schedules.c.name, schedules.c.id.desc())
     if teams is not None:
         query = query.where(schedules.c.team_id.in_(teams))
     return [_schedule(row) for row in conn.execute(query)]
@@ -209,10 +216,20 @@ def set_schedule(conn: Connection, number: int, **values: Any) -> None:
     conn.execute(update(schedules).where(schedules.c.id == number).values(**values))
 
 
-def delete_schedule(conn: Connection, number: int) -> None:
-    """Remove a schedule with its history; the runs it started stay."""
-    conn.execute(delete(schedule_slots).where(schedule_slots.c.schedule_id == number))
-    conn.execute(delete(schedules).where(schedules.c.id == number))
+def remove_schedule(conn: Connection, number: int, reason: str) -> None:
+    """Remove a schedule: no slot comes any more, and what is under way is settled.
+
+    Its history stays, and so do the runs it began, which go on; a slot without one is stopped.
+    """
+    now = clock(conn)
+    set_schedule(conn, number, active=False, next_at=None, removed_at=now)
+    live = (schedule_slots.c.schedule_id == number, schedule_slots.c.live)
+    settled = {"live": False, "ended_at": now}
+    begun = schedule_slots.c.state == RUN
+    conn.execute(update(schedule_slots).where(*live, begun).values(settled))
+    conn.execute(
+        update(schedule_slots).where(*live).values(**settled, state=STOPPED, reason=reason)
+    )
 
 
 # Slots.
@@ -238,10 +255,10 @@ def insert_slot(
     return find_slot(conn, number)
 
 
-def find_slot(conn: Connection, number: int) -> Slot | None:
-    """Give a slot by its id; None for one whose schedule was removed."""
-    row = conn.execute(select(schedule_slots).where(schedule_slots.c.id == number)).one_or_none()
-    return None if row is None else _slot(row)
+def find_slot(conn: Connection, number: int) -> Slot:
+    """Give a slot by its id."""
+    row = conn.execute(select(schedule_slots).where(schedule_slots.c.id == number)).one()
+    return _slot(row)
 
 
 def live_slots(conn: Connection, schedule: int | None = None) -> list[Slot]:
@@ -253,12 +270,12 @@ def live_slots(conn: Connection, schedule: int | None = None) -> list[Slot]:
 
 
 def set_slot(conn: Connection, slot: Slot, **values: Any) -> None:
-    """Set columns of a slot that is not settled; raise Conflict where it is settled or gone."""
+    """Set columns of a slot that is not settled; raise Conflict where it is."""
     if "imported" in values and values["imported"] is not None:
         values["imported"] = dumps(values["imported"])
     same = (schedule_slots.c.id == slot.id, schedule_slots.c.live)
     if conn.execute(update(schedule_slots).where(*same).values(**values)).rowcount != 1:
-        raise Conflict("the schedule's slot is settled already, or the schedule is gone")
+        raise Conflict("the schedule's slot is settled already")
 
 
 def settle_slot(conn: Connection, slot: Slot, state: str, reason: str | None = None) -> None:
@@ -266,9 +283,21 @@ def settle_slot(conn: Connection, slot: Slot, state: str, reason: str | None = N
     set_slot(conn, slot, state=state, reason=reason, live=False, ended_at=clock(conn))
 
 
-def list_slots(conn: Connection, schedule: int, before: int | None, limit: int) -> list[Slot]:
-    """Give a schedule's slots below the id `before`, newest first."""
-    query = select(schedule_slots).where(schedule_slots.c.schedule_id == schedule)
+def list_slots(
+    conn: Connection, schedule: Schedule, before: int | None, limit: int, *, earlier: bool = False
+) -> list[Slot]:
+    """Give a schedule's slots below the id `before`, newest first.
+
+    With `earlier` also those of the team's removed schedules that had its name.
+    """
+    own = schedule_slots.c.schedule_id == schedule.id
+    if earlier:
+        named = select(schedules.c.id).where(
+            schedules.c.name == schedule.name, schedules.c.team_id == schedule.team_id,
+            schedules.c.removed_at.is_not(None),
+        )  # fmt: skip
+        own = own | schedule_slots.c.schedule_id.in_(named)
+    query = select(schedule_slots).where(own)
     if before is not None:
         query = query.where(schedule_slots.c.id < before)
     rows = conn.execute(query.order_by(schedule_slots.c.id.desc()).limit(limit))
@@ -349,7 +378,6 @@ __all__ = [
     "Schedule",
     "Slot",
     "active_schedules",
-    "delete_schedule",
     "find_schedule",
     "find_slot",
     "get_schedule",
@@ -364,6 +392,7 @@ __all__ = [
     "live_slots",
     "never_worked",
     "not_as_worked",
+    "remove_schedule",
     "set_schedule",
     "set_slot",
     "settle_slot",

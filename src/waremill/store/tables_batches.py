@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from waremill.store.tables import Id, metadata
@@ -47,7 +48,10 @@ batches = Table(
     Column("expires_at", Float),
     Column("ended_at", Float),
     Index("ix_batches_run_id_id", "run_id", "id"),
-)
+    Index("ix_batches_opened", "run_id",
+          sqlite_where=text("state != 'settled'"),
+          postgresql_where=text("state != 'settled'")),
+)  # fmt: skip
 """`state` is `intended` until the vendor is known to have it, then `submitted`, then `settled`.
 `key` is ours, `vendor_id` and `file_id` the vendor's, `others` (JSON) ids that turned out not to be
 it. `done` and `failed` are the vendor's counts, `answered` are the answers in the journal; money is

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from waremill.store.tables import Id, metadata
@@ -25,7 +26,7 @@ schedules = Table(
     "schedules",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
     Column("team_id", Id, nullable=False, server_default="1"),
     Column("pipeline", Text, nullable=False),
     Column("cron", Text, nullable=False),
@@ -42,9 +43,14 @@ schedules = Table(
     Column("next_at", Float),
     Column("by", Text, nullable=False),
     Column("created_at", Float, nullable=False),
-)
+    Column("removed_at", Float),
+    Index("ix_schedules_name", "name", unique=True,
+          sqlite_where=text("removed_at IS NULL"),
+          postgresql_where=text("removed_at IS NULL")),
+)  # fmt: skip
 """`options` is JSON, what else was said of the run; `only` a JSON list; `budget` is nano-USD.
-`next_at` is the first slot nobody has looked at, NULL where none comes any more."""
+`next_at` is the first slot nobody has looked at, NULL where none comes any more. A removed one
+stays for its history; another may have its name."""
 
 schedule_slots = Table(
     "schedule_slots",

@@ -188,7 +188,7 @@ class Firing:
         if worked or await launching.waits_for(self._workspace, run) is not None:
             return
         slot = await database.read(store.find_slot, self._slot.id)
-        if slot is not None and slot.starts >= MOST_STARTS:
+        if slot.starts >= MOST_STARTS:
             raise ConfigError(
                 f"run {run.name} was begun {slot.starts} times and nobody works it: "
                 f"{run.reason or 'its worker died'}"
@@ -202,8 +202,8 @@ class Firing:
 
         def count(conn: Connection) -> None:
             store.hold(conn, self._lead)
-            found = store.find_slot(conn, self._slot.id)
-            store.set_slot(conn, self._slot, starts=1 + (found.starts if found else 0))
+            starts = store.find_slot(conn, self._slot.id).starts
+            store.set_slot(conn, self._slot, starts=1 + starts)
 
         await self._workspace.database.write(count)
         try:
@@ -260,7 +260,7 @@ class Firing:
         def write(conn: Connection) -> None:
             store.hold(conn, self._lead)
             store.settle_slot(conn, self._slot, state, reason)
-            tell_stopped(conn, self._schedule, slot or self._slot, state, reason)
+            tell_stopped(conn, self._schedule, slot, state, reason)
             actor = replace(self._workspace.actor, name=self._slot.by)
             auditing.record(
                 conn, actor, "schedule.stop", f"schedule {self._schedule.name}",

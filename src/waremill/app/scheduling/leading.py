@@ -84,14 +84,14 @@ class Scheduler:
             if slot.id not in self._tasks:
                 self._tasks[slot.id] = asyncio.create_task(self._advance(lead, slot))
 
-    async def fire_now(self, slot: Slot) -> SlotView | None:
+    async def fire_now(self, slot: Slot) -> SlotView:
         """Lead, or watch who leads, until a slot has brought its run, or what else came of it."""
         try:
             while True:
                 await self.tick()
                 seen = await slot_view(self._workspace, slot.id)
-                begun = seen is not None and seen.run is not None and seen.run.state != "planning"
-                if seen is None or not seen.slot.live or (begun and slot.id not in self._tasks):
+                begun = seen.run is not None and seen.run.state != "planning"
+                if not seen.slot.live or (begun and slot.id not in self._tasks):
                     return seen
                 await asyncio.sleep(WATCH_SECONDS)
         finally:
@@ -119,7 +119,7 @@ class Scheduler:
         try:
             schedule = await self._database.read(store.get_schedule, slot.schedule_id)
             now = await self._database.read(store.find_slot, slot.id)
-            if schedule is not None and now is not None and now.live:
+            if now.live:
                 await Firing(self._workspace, lead, schedule, now).advance()
         except Conflict as error:
             LOG.info("a slot is left to others: %s", error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection
@@ -102,7 +103,9 @@ class ScheduleView:
 
     @property
     def state(self) -> str:
-        """`active`, `paused`, or `over` where no slot comes any more."""
+        """`active`, `paused`, `over` where no slot comes any more, or `removed`."""
+        if self.schedule.removed_at is not None:
+            return "removed"
         if not self.schedule.active:
             return "paused"
         return "over" if self.schedule.next_at is None else "active"
@@ -117,7 +120,7 @@ class ScheduleView:
             "options": {name: one.options.get(name, USUAL.get(name)) for name in KEPT},
             "budget": self.budget, "currency": self.currency, "trial": one.trial,
             "accuracy": one.accuracy, "overlap": one.overlap, "catch_up": one.catch_up,
-            "by": one.by, "created_at": one.created_at,
+            "by": one.by, "created_at": one.created_at, "removed_at": one.removed_at,
             "last": None if self.last is None else self.last.as_json(),
         }  # fmt: skip
 
@@ -259,35 +262,43 @@ def _first(cron: Cron, now: float) -> float:
     return found
 
 
-async def find(workspace: Workspace, name: str, role: str = "viewer") -> Schedule:
-    """Find a schedule by its name, for somebody of a role."""
-    found = await workspace.database.read(store.find_schedule, name)
+async def find(
+    workspace: Workspace, name: str, role: str = "viewer", *, removed: bool = False
+) -> Schedule:
+    """Find a schedule by its name, for somebody of a role; with `removed` a removed one as well."""
+    found = await workspace.database.read(partial(store.find_schedule, removed=removed), name)
     workspace.actor.need(cast("Any", role), found.team_id, f"schedule “{name}”")
     return found
 
 
-async def list_schedules(workspace: Workspace) -> list[ScheduleView]:
-    """Give the schedules of the actor's teams by name, each with its newest slot."""
+async def list_schedules(workspace: Workspace, *, removed: bool = False) -> list[ScheduleView]:
+    """Give the schedules of the actor's teams by name, each with its newest slot.
+
+    With `removed` those that were removed instead.
+    """
 
     def read(conn: Connection) -> list[tuple[Schedule, SlotView | None]]:
-        known = store.list_schedules(conn, workspace.actor.sees)
+        known = store.list_schedules(conn, workspace.actor.sees, removed=removed)
         return [(one, _last(conn, one)) for one in known]
 
     return [_view(workspace, one, last) for one, last in await workspace.database.read(read)]
 
 
 async def show(workspace: Workspace, name: str) -> ScheduleView:
-    """Give a schedule with its newest slot."""
-    found = await find(workspace, name)
+    """Give a schedule with its newest slot; one that was removed, where no other has its name."""
+    found = await find(workspace, name, removed=True)
     return _view(workspace, found, await workspace.database.read(_last, found))
 
 
 async def history(
     workspace: Workspace, name: str, *, cursor: str | None = None, size: int = 50
 ) -> Page[SlotView]:
-    """Page through a schedule's slots with what came of each, newest first."""
+    """Page through a schedule's slots with what came of each, newest first.
+
+    What removed schedules of the team did under the same name comes after its own.
+    """
     size = page_size(size)
-    found = await find(workspace, name)
+    found = await find(workspace, name, removed=True)
     before = None
     if cursor is not None:
         before = decode_cursor(cursor).get("id")
@@ -295,7 +306,7 @@ async def history(
             raise bad_cursor()
 
     def read(conn: Connection) -> list[SlotView]:
-        return _seen(conn, store.list_slots(conn, found.id, before, size + 1))
+        return _seen(conn, store.list_slots(conn, found, before, size + 1, earlier=True))
 
     rows = await workspace.database.read(read)
     more = encode_cursor({"id": rows[size - 1].id}) if len(rows) > size else None
@@ -332,11 +343,11 @@ async def _switch(workspace: Workspace, name: str, *, active: bool) -> ScheduleV
 
 
 async def remove(workspace: Workspace, name: str) -> None:
-    """Remove a schedule with its history; the runs it started stay, those at work go on."""
+    """Remove a schedule; its history and the runs it started stay, those at work go on."""
     found = await find(workspace, name, "operator")
 
     def write(conn: Connection) -> None:
-        store.delete_schedule(conn, found.id)
+        store.remove_schedule(conn, found.id, "the schedule was removed")
         auditing.record(
             conn, workspace.actor, "schedule.remove", f"schedule {name}", found.team_id,
             pipeline=found.pipeline, cron=found.cron,
@@ -366,18 +377,17 @@ async def run_now(workspace: Workspace, name: str) -> Slot:
     return await workspace.database.write(write)
 
 
-async def slot_view(workspace: Workspace, number: int) -> SlotView | None:
-    """Give a slot as it is now; None where its schedule was removed."""
+async def slot_view(workspace: Workspace, number: int) -> SlotView:
+    """Give a slot as it is now."""
 
-    def read(conn: Connection) -> SlotView | None:
-        found = store.find_slot(conn, number)
-        return None if found is None else _seen(conn, [found])[0]
+    def read(conn: Connection) -> SlotView:
+        return _seen(conn, [store.find_slot(conn, number)])[0]
 
     return await workspace.database.read(read)
 
 
 def _last(conn: Connection, schedule: Schedule) -> SlotView | None:
-    found = _seen(conn, store.list_slots(conn, schedule.id, None, 1))
+    found = _seen(conn, store.list_slots(conn, schedule, None, 1))
     return found[0] if found else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field, JsonValue
 
 from waremill.app.options import TaskOptions
@@ -118,7 +118,7 @@ class ScheduleShown(Shown):
     pipeline: str
     cron: str
     timezone: str
-    state: str = Field(description="active, paused or over.")
+    state: str = Field(description="active, paused, over or removed.")
     next_at: float | None
     only: list[str]
     source: str | None
@@ -131,13 +131,17 @@ class ScheduleShown(Shown):
     catch_up: str
     by: str
     created_at: float
+    removed_at: float | None
     last: SlotShown | None
 
 
 @router.get("/schedules")
-async def list_schedules(workspace: Acting) -> list[ScheduleShown]:
+async def list_schedules(
+    workspace: Acting,
+    removed: Annotated[bool, Query(description="Those that were removed.")] = False,
+) -> list[ScheduleShown]:
     """List the schedules of one's teams."""
-    return [_shown(one) for one in await schedules.list_schedules(workspace)]
+    return [_shown(one) for one in await schedules.list_schedules(workspace, removed=removed)]
 
 
 @router.post("/schedules", status_code=201)
@@ -162,13 +166,13 @@ async def add_schedule(
 
 @router.get("/schedules/{schedule}")
 async def show_schedule(workspace: Acting, schedule: _ScheduleName) -> ScheduleShown:
-    """Show a schedule with its newest slot."""
+    """Show a schedule with its newest slot; one that was removed, where no other has its name."""
     return _shown(await schedules.show(workspace, schedule))
 
 
 @router.delete("/schedules/{schedule}", status_code=204)
 async def remove_schedule(workspace: Acting, schedule: _ScheduleName) -> None:
-    """Remove a schedule with its history; the runs it started stay."""
+    """Remove a schedule; its history and the runs it started stay."""
     await schedules.remove(workspace, schedule)
 
 
