@@ -27,6 +27,7 @@ from waremill.app.working import review_condition
 from waremill.catalog.publishers import publisher_for
 from waremill.domain import Target
 from waremill.errors import ConfigError
+from waremill.pipeline import scalar
 from waremill.rules import slot_names
 from waremill.runs.plan import Choice, Order
 from waremill.settings import Settings
@@ -204,6 +205,17 @@ def _check_way(
     _budget(settings, assembly, options, kind)
     if output := options.get("output"):
         publisher_for(Path(output))
+
+
+def parameters(pairs: Iterable[str]) -> dict[str, Any]:
+    """Read parameters written as NAME=VALUE; raise ConfigError for what is not."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"write --set NAME=VALUE, not “{pair}”")
+        found[name] = scalar(value)
+    return found
 
 
 def check_engine(settings: Settings, assembly: Assembly, options: TaskOptions) -> None:

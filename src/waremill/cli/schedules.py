@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 import click
 
 from waremill.app import Workspace
-from waremill.app.options import TaskOptions
+from waremill.app.options import TaskOptions, parameters
 from waremill.app.scheduling import schedules
 from waremill.app.scheduling.leading import Scheduler
 from waremill.app.scheduling.schedules import ScheduleView, SlotView, Wanted
 from waremill.cli.door import command, print_json, print_table, with_workspace
-from waremill.cli.tasks import parameters, task_options, work_options
+from waremill.cli.tasks import task_options, work_options
 from waremill.runs.schedule import CATCH_UPS, ONLY, OVERLAPS
 
 

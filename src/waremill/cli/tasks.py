@@ -10,12 +10,10 @@ import click
 
 from waremill.app import Estimate, RunStatus, TrialResult, Workspace, watching
 from waremill.app.batching.showing import BatchShown
-from waremill.app.options import TaskOptions
+from waremill.app.options import TaskOptions, parameters
 from waremill.app.status import money
 from waremill.cli.bar import Bar
 from waremill.cli.door import INTERRUPTED, PAUSED, command, print_json, print_table, with_workspace
-from waremill.errors import ConfigError
-from waremill.pipeline import scalar
 
 F = TypeVar("F", bound=Callable[..., Any])
 CAUSES_SHOWN = 3
@@ -75,17 +73,6 @@ def work_options(function: F) -> F:
     ):  # fmt: skip
         function = option(function)
     return function
-
-
-def parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Read `--set NAME=VALUE` options."""
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise ConfigError(f"write --set NAME=VALUE, not “{pair}”")
-        found[name] = scalar(value)
-    return found
 
 
 def _options(given: dict[str, Any]) -> TaskOptions:

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from waremill.app import Workspace
+from waremill.app.options import parameters
 from waremill.cli.door import command, print_json, print_table, with_workspace
-from waremill.cli.tasks import parameters
 
 
 @command("templates", short_help="List, check and show templates.")

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from waremill.app import auditing
 from waremill.app.assembly import Assembly
+from waremill.app.clustering import ENGINES
 from waremill.app.exemplars import assembled
 from waremill.app.finding import find_catalog
 from waremill.app.generating import may_use
@@ -42,6 +43,7 @@ USUAL: Mapping[str, Any] = {
 """What holds where nothing was said."""
 _NAME = re.compile(r"[^\W_][\w. -]{0,79}")
 LONGEST_TRIAL = 5000
+MODES = ("live", "batch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,20 @@ async def _team(workspace: Workspace, assembly: Assembly, wanted: Wanted) -> int
     return found.team_id
 
 
+def sources_of(workspace: Workspace) -> tuple[str, ...]:
+    """Give the sources that the actor may have imported before each run: an admin all of them."""
+    admin = workspace.actor.first_team("admin") is not None
+    return tuple(sorted(workspace.settings.sources)) if admin else ()
+
+
+def zones() -> tuple[str, ...]:
+    """Give the time zones people live in by name, and UTC."""
+    from zoneinfo import available_timezones
+
+    known = (one for one in available_timezones() if "/" in one and not one.startswith("Etc/"))
+    return ("UTC", *sorted(known))
+
+
 def _own_zone() -> str:
     from tzlocal import get_localzone_name
 
@@ -412,8 +428,13 @@ def budget_of(settings: Settings, schedule: Schedule) -> float:
 
 
 __all__ = [
+    "CATCH_UPS",
+    "ENGINES",
     "KEPT",
+    "MODES",
     "ONLY",
+    "OVERLAPS",
+    "PRIORITIES",
     "ScheduleView",
     "SlotView",
     "Wanted",
@@ -430,4 +451,6 @@ __all__ = [
     "run_now",
     "show",
     "slot_view",
+    "sources_of",
+    "zones",
 ]

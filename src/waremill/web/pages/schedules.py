@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -10,13 +10,13 @@ from urllib.parse import quote
 from nicegui import ui
 
 from waremill.app import Workspace
-from waremill.app.options import TaskOptions
 from waremill.app.scheduling import schedules
-from waremill.app.scheduling.schedules import ScheduleView, SlotView, Wanted
+from waremill.app.scheduling.schedules import ScheduleView, SlotView
 from waremill.web.pages import tables
-from waremill.web.pages.dialogs import Save, ask
+from waremill.web.pages.dialogs import ask
 from waremill.web.pages.frame import plain
 from waremill.web.pages.paging import Pager
+from waremill.web.pages.schedule_form import ScheduleForm, offered
 from waremill.web.pages.shell import View, console
 
 EVERY_SECONDS = 3.0
@@ -54,6 +54,25 @@ async def schedules_page(view: View) -> None:
 
     await show()
     ui.timer(EVERY_SECONDS, show, immediate=False)
+    gone = await schedules.list_schedules(workspace, removed=True)
+    if gone:
+        _removed(view, gone)
+
+
+def _removed(view: View, gone: Sequence[ScheduleView]) -> None:
+    """Draw what was removed, folded away; a name leads to its history."""
+    t = view.t
+    with ui.element("details").classes("wm-fold"):
+        plain("summary", t("sch.removed", count=len(gone)))
+        headings = (t("sch.name"), t("runs.pipeline"), "!" + t("sch.cron"),
+                    "!" + t("sch.removed_at"), t("sch.last"))  # fmt: skip
+        rows = [
+            (partial(tables.link, one.schedule.name, f"/schedules/{quote(one.schedule.name)}"),
+             one.schedule.pipeline, f"{one.schedule.cron} {one.schedule.timezone}",
+             view.moment(one.schedule.removed_at), partial(_outcome, view, one.last))
+            for one in gone
+        ]  # fmt: skip
+        tables.table(headings, rows, label=t("sch.removed", count=len(gone)))
 
 
 def _roles(workspace: Workspace) -> tuple[str, ...]:
@@ -96,7 +115,8 @@ async def schedule_page(view: View, name: str) -> None:
     workspace = await view.workspace()
     found = await schedules.show(workspace, name)
     view.title(found.schedule.name)
-    if workspace.actor.may("operator", found.schedule.team_id):
+    present = found.schedule.removed_at is None
+    if present and workspace.actor.may("operator", found.schedule.team_id):
         with view.frame.beside:
             plain("span", "", "wm-gap")
             _buttons(view, found)
@@ -135,13 +155,36 @@ def _about(view: View, found: ScheduleView) -> None:
             (t("runs.pipeline"), one.pipeline), (t("sch.cron"), f"{one.cron} {one.timezone}"),
             (t("sch.state"), view.word("sch_state", found.state)),
             (t("sch.next"), view.moment(found.next_at)), (t("sch.only"), only),
-            *((t("sch.where"), one.options[key]) for key in ("where", "search")
-              if one.options.get(key)),
-            (t("sch.source"), one.source or "—"), (t("runs.budget"), view.money(found.budget)),
+            *_said(view, one.options), (t("sch.source"), one.source or "—"),
+            (t("runs.budget"), view.money(found.budget)),
             (t("sch.trial"), trial), (t("sch.overlap"), view.word("overlap", one.overlap)),
             (t("sch.catch_up"), view.word("catch_up", one.catch_up)), (t("runs.by"), one.by),
         )
     )  # fmt: skip
+
+
+def _said(view: View, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give what else was said of the runs, where it was."""
+    t = view.t
+    named = (
+        ("where", "new.where"), ("search", "new.search"), ("order_by", "new.order"),
+        ("limit", "new.limit"), ("catalog", "new.catalog"), ("model", "new.model"),
+    )  # fmt: skip
+    for name, key in named:
+        if options.get(name):
+            yield t(key), str(options[name])
+    if options.get("targets"):
+        yield t("new.targets"), ", ".join(options["targets"])
+    if options.get("params"):
+        yield t("new.params"), ", ".join(f"{k}={v}" for k, v in options["params"].items())
+    for name in ("mode", "engine", "priority"):
+        if options.get(name):
+            yield t(f"sch.{name}"), view.word(name, options[name])
+    for name, key in (("stale", "sch.stale"), ("fresh", "new.fresh")):
+        if options.get(name):
+            yield t(key), t("shell.yes")
+    if options.get("gold"):
+        yield t("sch.gold"), str(options["gold"]).replace("\\", "/").rpartition("/")[2]
 
 
 def _history(view: View, rows: Sequence[SlotView]) -> None:
@@ -182,35 +225,9 @@ def _buttons(view: View, found: ScheduleView) -> None:
 
 async def _add(view: View) -> None:
     """Ask for a schedule and add it."""
-    if await ask(view, view.t("sch.add"), view.t("sch.add"), partial(_form, view)):
+    form = ScheduleForm(view, await offered(view))
+    if await ask(view, view.t("sch.add"), view.t("sch.add"), form.draw):
         ui.navigate.reload()
-
-
-def _form(view: View) -> Save:
-    t = view.t
-    name, pipeline = ui.input(t("sch.name")), ui.input(t("runs.pipeline"))
-    cron = ui.input(t("sch.cron"), value="0 3 * * *")
-    zone = ui.input(t("sch.zone"), placeholder="Asia/Shanghai")
-    where = ui.input(t("sch.where"))
-    target = ui.input(t("sch.targets"), placeholder="de-DE@amazon, en-US")
-    only = ui.select(
-        {one: view.word("only", one) for one in schedules.ONLY}, multiple=True,
-        label=t("sch.only"), value=["new", "changed"],
-    )  # fmt: skip
-    budget = ui.number(t("runs.budget"), min=0)
-    trial, accuracy = ui.number(t("sch.trial_size"), min=1), ui.number(t("sch.accuracy"), step=0.01)
-
-    async def save() -> None:
-        targets = [one.strip() for one in (target.value or "").split(",") if one.strip()]
-        options = TaskOptions(where=(where.value or "").strip() or None, targets=targets)
-        wanted = Wanted(
-            (name.value or "").strip(), (pipeline.value or "").strip(), cron.value or "",
-            budget.value, (zone.value or "").strip() or None, options, tuple(only.value),
-            trial=None if trial.value is None else int(trial.value), accuracy=accuracy.value,
-        )  # fmt: skip
-        await schedules.add(await view.workspace(), wanted)
-
-    return save
 
 
 __all__ = ["schedule_page", "schedules_page"]
