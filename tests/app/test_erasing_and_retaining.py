@@ -172,11 +172,15 @@ async def test_only_what_is_older_than_its_days_is_deleted(
     count = len(await rows(shop, select(answers)))
     async with open_workspace(shop.settings.root) as again:
         dry = await retain(again)
-        assert [(one.kind, one.rows) for one in dry] == [("answers", 3), ("chats", 3)]
+        assert [(one.kind, one.rows) for one in dry] == [
+            ("answers", 3),
+            ("chats", 3),
+            ("uploads", 0),
+        ]
         assert len(await rows(again, select(answers))) == count
         done = await retain(again, really=True)
-        assert [one.rows for one in done] == [3, 3]
+        assert [one.rows for one in done] == [3, 3, 0]
         assert len(await rows(again, select(answers))) == count - 3
         assert [row.title for row in await rows(again, select(conversations))] == ["1"]
         assert len(await rows(again, select(chat_turns))) == 1
-        assert [one.rows for one in await retain(again, really=True)] == [0, 0]
+        assert [one.rows for one in await retain(again, really=True)] == [0, 0, 0]

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import time
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -53,9 +54,9 @@ class Uploads:
 
     def __init__(self, workspace: Workspace) -> None:
         workspace.actor.need_somewhere("reviewer", "sending files")  # a review sheet, too
-        self._all = workspace.settings.root / UPLOADS
+        self._root = workspace.settings.root
         # By name and not only by id: an id somebody overheard is not enough.
-        self._own = self._all / sha256(workspace.actor.name.encode()).hexdigest()[:16]
+        self._own = self._root / UPLOADS / sha256(workspace.actor.name.encode()).hexdigest()[:16]
 
     def keep(self, name: str, content: IO[bytes]) -> Upload:
         """Keep a file; it writes to the disk: call it on a thread.
@@ -63,7 +64,7 @@ class Uploads:
         Raises ConfigError for a file that is empty or larger than 512 MB, and where the user's
         uploads come to more than 2 GB; LimitReached where the disk is full, or nearly.
         """
-        self.sweep()
+        sweep(self._root)
         number = secrets.token_urlsafe(16)
         folder = self._own / number
         try:
@@ -118,16 +119,17 @@ class Uploads:
         """Delete an upload."""
         shutil.rmtree(self.find(number).path.parent, ignore_errors=True)
 
-    def sweep(self) -> None:
-        """Delete what everybody sent more than a day ago."""
-        old = time.time() - KEPT_SECONDS
-        for folder in self._all.glob("*/*"):
-            try:
-                moment = folder.stat().st_mtime
-            except FileNotFoundError:
-                continue  # somebody else swept at the same time
-            if moment < old:
-                shutil.rmtree(folder, ignore_errors=True)
+
+def sweep(root: Path, *, really: bool = True) -> int:
+    """Delete what everybody sent more than a day ago, or count it."""
+    old, count = time.time() - KEPT_SECONDS, 0
+    for folder in (root / UPLOADS).glob("*/*"):
+        with suppress(FileNotFoundError):  # somebody else swept at the same time
+            if folder.stat().st_mtime < old:
+                count += 1
+                if really:
+                    shutil.rmtree(folder, ignore_errors=True)
+    return count
 
 
 def _disk(what: str) -> LimitReached:

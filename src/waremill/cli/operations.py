@@ -110,7 +110,9 @@ def erase_command(
 @command("retain", short_help="Delete what is older than the settings keep it.")
 @click.option("--yes", "really", is_flag=True, help="Delete; else it is only said what would be.")
 def retain_command(folder: str | None, as_json: bool, really: bool) -> int:
-    """Delete what [retention] no longer keeps: replies, conversations, sent messages."""
+    """Delete what [retention] no longer keeps: replies, chats, messages, what old runs made, calls,
+    batches, pictures nothing refers to, logs.
+    """
 
     async def work(workspace: Workspace) -> int:
         from waremill.app.operations.retaining import retain
@@ -122,7 +124,9 @@ def retain_command(folder: str | None, as_json: bool, really: bool) -> int:
             return 0
         for one in found:
             verb = "deleted" if one.done else "would delete"
-            click.echo(f"{verb} {one.rows:,} {one.kind} older than {one.days} days")
+            what = "items of runs" if one.kind == "runs" else one.kind
+            age = f"{one.days} day" + ("" if one.days == 1 else "s")
+            click.echo(f"{verb} {one.rows:,} {what} older than {age}")
         if not really:
             click.echo("nothing was done; add --yes to delete them", err=True)
         return 0

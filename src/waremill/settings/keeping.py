@@ -12,3 +12,8 @@ class Retention:
     answers: int | None = None
     chats: int | None = None
     deliveries: int | None = None
+    runs: int | None = None
+    calls: int | None = None
+    batches: int | None = None
+    pictures: int | None = None
+    logs: int | None = None

@@ -256,6 +256,24 @@ SETTINGS: Mapping[str, Setting] = {
     "retention.deliveries": Setting(
         whole(1), "Days after which `retain` deletes messages that webhooks got.", "kept"
     ),
+    "retention.runs": Setting(
+        whole(1),
+        "Days after a run's end `retain` deletes what it made that is neither the newest, nor the "
+        "last accepted, nor marked; counts and costs stay.",
+        "kept",
+    ),
+    "retention.calls": Setting(
+        whole(1), "Days after a run's end `retain` deletes its calls' lines; sums stay.", "kept"
+    ),
+    "retention.batches": Setting(
+        whole(1), "Days after a run's end `retain` deletes what is known of its batches.", "kept"
+    ),
+    "retention.pictures": Setting(
+        whole(1), "Days after which `retain` deletes stored pictures nothing refers to.", "kept"
+    ),
+    "retention.logs": Setting(
+        whole(1), "Days after which `retain` deletes log files of runs a server started.", "kept"
+    ),
     "prices.USE": Setting(
         price_table, "Price of a model by its `use`, for all aliases; as `price` below.", "known"
     ),

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,27 @@ class Assets:
             else:
                 self._remote.rm_file(self._url(asset))
 
+    def older(self, before: float) -> Iterator[str]:
+        """Give the references of files that were last kept before a time; of a local folder alone.
+
+        Reads folder by folder: call it on a thread.
+        """
+        for path in sorted(self._folder.glob("??")) if self._folder is not None else ():
+            for place in path.glob("??/*"):
+                asset = Asset.parse(f"asset:{place.name}")
+                with contextlib.suppress(FileNotFoundError):
+                    if asset is not None and place.stat().st_mtime < before:
+                        yield str(asset)
+
+    def forget_old(self, reference: str, before: float) -> bool:
+        """Delete a local file nobody refers to, unless it was kept again meanwhile."""
+        path = self.path(reference)
+        with contextlib.suppress(FileNotFoundError):
+            if path is not None and path.stat().st_mtime < before:
+                path.unlink()
+                return True
+        return False
+
     def path(self, reference: str) -> Path | None:
         """Give a reference's file where the storage is a local folder that has it, else None."""
         asset = Asset.parse(reference)
@@ -116,6 +138,8 @@ class Assets:
 def _write_once(path: Path, content: bytes) -> None:
     """Write a file whole: under another name, to disk, then moved to its own."""
     if path.is_file():
+        with contextlib.suppress(OSError):
+            os.utime(path)  # what is kept anew is young again: retention must not take it away
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

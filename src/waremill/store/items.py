@@ -320,7 +320,8 @@ def retry_some(conn: Connection, run: Run, size: int = ITEMS_AT_ONCE) -> int:
         raise _taken_over(run)
     some = (
         select(items.c.id)
-        .where(items.c.run_id == run.id, items.c.state == "failed")
+        # Of version 0 is what was erased, or emptied by retention: there is nothing to try again.
+        .where(items.c.run_id == run.id, items.c.state == "failed", items.c.product_version != 0)
         .order_by(items.c.id)
         .limit(size)
     )
