@@ -17,6 +17,7 @@ from sqlalchemy import Connection, event, text
 from waremill.store import published as store_published
 from waremill.store import publishing as store
 from waremill.store.database import Database, migrate
+from waremill.store.identities import holders
 from waremill.store.publishing import Publication
 from waremill.store.refusals import (
     PUBLICATIONS_KEPT,
@@ -52,6 +53,7 @@ READ: dict[str, Callable[[Connection], Any]] = {
     ),
     "teams of a channel": lambda conn: store.teams_of_channel(conn, "feed"),
     "what nobody is sure of": lambda conn: store.unsure_receipts(conn, "feed", "en", [1, 2]),
+    "who has an identity": lambda conn: holders(conn, "feed", "en", [b"1", b"2"]),
     "refusals": lambda conn: refusals_page(conn, 1),
     "refusals to forget": lambda conn: forget_refusals(conn, "feed"),
     "a team's publications": lambda conn: store.list_publications(conn, [1], limit=5),

@@ -69,6 +69,7 @@ class Accepted:
     id: int
     product_id: int
     key: str
+    group_id: int | None
     group: str | None
     target: str
     attributes: Mapping[str, Any]
@@ -230,7 +231,7 @@ def accepted_page(
     group = products.alias("grp")
     query = (
         select(items.c.id, items.c.source_id, items.c.target, items.c.product_id, products.c.key,
-               products.c.attributes, group.c.key.label("group_key"))
+               products.c.attributes, products.c.group_id, group.c.key.label("group_key"))
         .join(products, products.c.id == items.c.product_id)
         .outerjoin(group, group.c.id == products.c.group_id)
         .where(items.c.run_id == run_id, items.c.id > after, items.c.target.in_(targets),
@@ -241,8 +242,8 @@ def accepted_page(
     rows = conn.execute(query).all()
     made = _made(conn, [row.source_id or row.id for row in rows])
     return [
-        Accepted(row.id, row.product_id, row.key, row.group_key, row.target, row.attributes,
-                 made.get(row.source_id or row.id, {}))
+        Accepted(row.id, row.product_id, row.key, row.group_id, row.group_key, row.target,
+                 row.attributes, made.get(row.source_id or row.id, {}))
         for row in rows
     ]  # fmt: skip
 

@@ -19,6 +19,7 @@ from waremill.domain import Asset, is_missing
 from waremill.store import published as store_published
 from waremill.store import publishing as store
 from waremill.store import reporting
+from waremill.store.identities import Claim
 from waremill.store.published import Live
 from waremill.store.publishing import Accepted, Receipt
 from waremill.store.runs import Run
@@ -69,6 +70,17 @@ class _Known:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a page of items comes to: values to be published, and the identities they need."""
+
+    receipts: Sequence[Receipt]
+    claims: Sequence[Claim] = ()
+
+
+_Verdict = tuple[Drawn, Judged, list[Problem]]
+
+
 async def names_of(workspace: Workspace, run: Run, assembly: Assembly) -> Names:
     """Give what a mapping's names can mean for a run."""
     attributes = dict.fromkeys(run.plan["columns"])
@@ -114,12 +126,10 @@ class Judging:
         accepted = sum(states.get(one, 0) for one in ("accepted", "edited"))
         return {one: states[one] for one in NOT_PUBLISHED if states.get(one)}, accepted
 
-    async def pages(
-        self, targets: Sequence[str], stage: str, tally: Tally
-    ) -> AsyncIterator[list[Receipt]]:
+    async def pages(self, targets: Sequence[str], stage: str, tally: Tally) -> AsyncIterator[Found]:
         """Give what is to be published, a page of items at a time."""
         database, after = self._workspace.database, 0
-        distinct = Distinct()
+        distinct = Distinct(self._workspace, self._run, self._opened)
         try:
             while True:
                 page = await database.read(store.accepted_page, self._run.id, targets, after)
@@ -128,43 +138,36 @@ class Judging:
                 after = page[-1].id
                 chosen = [one for one in page if in_stage(one.group or one.key, stage)]
                 tally.later += len(page) - len(chosen)
-                live, unsure = {}, {}
-                for target in targets:
-                    ids = [one.product_id for one in chosen if one.target == target]
-                    live[target] = await database.read(
-                        store_published.live_values, self._opened.settings.name, target, ids
-                    )
-                    if not self._opened.channel.whole:
-                        unsure[target] = await database.read(
-                            store.unsure_receipts, self._opened.settings.name, target, ids
-                        )
-                known = _Known(live, unsure)
-                yield await asyncio.to_thread(self._judged, chosen, known, tally, distinct)
+                known = await self._known(targets, chosen)
+                judged = await asyncio.to_thread(self._judged, chosen, known)
+                sound = [(one.item, verdict.values) for one, verdict, wrong in judged if not wrong]
+                refused, claims = await distinct.judge(sound)
+                receipts = await asyncio.to_thread(_compared, judged, known, refused, tally)
+                yield Found(receipts, claims)
         finally:
             distinct.close()
 
-    def _judged(
-        self,
-        items: Sequence[Accepted],
-        standing: _Known,
-        tally: Tally,
-        distinct: Distinct,
-    ) -> list[Receipt]:
-        drawn = [self._draw(one, standing.live_of(one)) for one in items]
+    async def _known(self, targets: Sequence[str], chosen: Sequence[Accepted]) -> _Known:
+        live, unsure = {}, {}
+        name = self._opened.settings.name
+        for target in targets:
+            ids = [one.product_id for one in chosen if one.target == target]
+            live[target] = await self._workspace.database.read(
+                store_published.live_values, name, target, ids
+            )
+            if not self._opened.channel.whole:
+                unsure[target] = await self._workspace.database.read(
+                    store.unsure_receipts, name, target, ids
+                )
+        return _Known(live, unsure)
+
+    def _judged(self, items: Sequence[Accepted], known: _Known) -> list[_Verdict]:
+        drawn = [self._draw(one, known.live_of(one)) for one in items]
         judged = self._opened.channel.judge([one.record for one in drawn])
-        found: list[Receipt] = []
-        for one, verdict in zip(drawn, judged, strict=True):
-            problems = [*one.problems, *verdict.problems]
-            if not problems and verdict.identity:
-                owner = distinct.owner(one.item.target, verdict.identity, one.item.key)
-                if owner != one.item.key:
-                    shown = " · ".join(part for part in verdict.identity if part)
-                    problems = [Problem("", f"“{shown}” is what the product {owner} has already")]
-            if problems:
-                tally.refuse(one.item, problems)
-                continue
-            found += _receipts(one, verdict, standing, tally)
-        return found
+        return [
+            (one, verdict, [*one.problems, *verdict.problems])
+            for one, verdict in zip(drawn, judged, strict=True)
+        ]
 
     def _draw(self, item: Accepted, live: Mapping[str, Live]) -> Drawn:
         fields = {place: value for place, (value, _) in item.fields.items()}
@@ -201,6 +204,20 @@ class Judging:
             for one, asset in zip(entries, assets, strict=True)
         ]
         return (linked if isinstance(value, list) else linked[0]), None
+
+
+def _compared(
+    judged: Sequence[_Verdict], known: _Known, refused: Mapping[int, str], tally: Tally
+) -> list[Receipt]:
+    """Give what of a page is to be published, and count it and what is refused."""
+    found: list[Receipt] = []
+    for one, verdict, wrong in judged:
+        problems = wrong or [Problem("", refused[n]) for n in (one.item.id,) if n in refused]
+        if problems:
+            tally.refuse(one.item, problems)
+        else:
+            found += _receipts(one, verdict, known, tally)
+    return found
 
 
 def _receipts(drawn: Drawn, verdict: Judged, known_of: _Known, tally: Tally) -> list[Receipt]:
@@ -241,4 +258,4 @@ def _before(verdict: Judged, unsure: AnyRow | None, name: str) -> Any:
     return None if unsure.before is None else orjson.loads(unsure.before)
 
 
-__all__ = ["Judging", "names_of"]
+__all__ = ["Found", "Judging", "names_of"]

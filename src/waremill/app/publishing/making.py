@@ -218,8 +218,8 @@ async def _open(job: _Job, stage: str) -> tuple[Publication, Tally]:
 async def _carry_out(job: _Job, publication: Publication, tally: Tally) -> PublicationShown:
     workspace = job.workspace
     try:
-        async for receipts in job.judging.pages(tuple(job.outputs), publication.stage, tally):
-            await add_receipts(workspace, publication, receipts, tally)
+        async for found in job.judging.pages(tuple(job.outputs), publication.stage, tally):
+            await add_receipts(workspace, publication, found.receipts, tally, found.claims)
             job.tell("judged", tally.considered)
         job.tell("writing", tally.considered)
         await write_and_count(workspace, job.opened, publication, tally)

@@ -21,6 +21,7 @@ from waremill.catalog.publishers.channel import Record
 from waremill.errors import Conflict, WaremillError
 from waremill.store import published as store_published
 from waremill.store import publishing as store
+from waremill.store.identities import Claim, add_claims
 from waremill.store.publishing import Publication, Receipt
 from waremill.store.refusals import add_refusals, forget_refusals
 from waremill.store.runs import clock
@@ -71,15 +72,20 @@ async def settle_all(workspace: Workspace) -> None:
 
 
 async def add_receipts(
-    workspace: Workspace, publication: Publication, receipts: Sequence[Receipt], tally: Tally
+    workspace: Workspace,
+    publication: Publication,
+    receipts: Sequence[Receipt],
+    tally: Tally,
+    claims: Sequence[Claim] = (),
 ) -> None:
-    """Write receipts, some thousands a transaction, what was refused, and how far it is."""
+    """Write receipts, some thousands a transaction, claims, refusals, and how far it is."""
     refused = tally.taken()
     so_far = {"report": tally.as_json()}
 
     def note(conn: Connection) -> None:
         store.set_publication(conn, publication.id, so_far)
         add_refusals(conn, publication, refused)
+        add_claims(conn, publication, claims)
 
     await workspace.database.write(note)
     for start in range(0, len(receipts), store.SETTLED_AT_ONCE):

@@ -56,14 +56,12 @@ class Problem:
 class Judged:
     """What a format makes of a record: final values, or problems, and then nothing is published.
 
-    `before` is what the target itself holds now, where the format can tell; of `identity` no two
-    records may have the same.
+    `before` is what the target itself holds now, where the format can tell.
     """
 
     values: Mapping[str, Any]
     problems: tuple[Problem, ...] = ()
     before: Mapping[str, Any] = field(default_factory=dict)
-    identity: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +86,12 @@ class Channel(Protocol):
 
     def judge(self, records: Sequence[Record]) -> list[Judged]:
         """Judge some records, in their order."""
+
+    def identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Give of a record's final values what no other product may have; () for nothing."""
+
+    def group_identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Give what of a group's member no product of another group may have; () for nothing."""
 
     def write(self, rows: Iterable[Sequence[Record]], out: Path, kind: str) -> Written:
         """Write records, a group or a single one at a time, to an empty file of a suffix.

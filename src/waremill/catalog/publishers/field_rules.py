@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from waremill.catalog.publishers.channel import Problem
-from waremill.catalog.publishers.mapping import ChannelMapping, ColumnMapping
+from waremill.catalog.publishers.mapping import ChannelMapping, ColumnMapping, check_columns
 from waremill.catalog.publishers.table import flat, printable
 from waremill.domain import is_missing
 from waremill.rules.document import Section, read_yaml, suggestion
@@ -91,6 +91,23 @@ def _rule(section: Section, name: str) -> FieldRule:
         part.text("kind", "text"), part.texts("values"), part.whole("many", 1) or 1,
         part.text("level", ""),
     )  # fmt: skip
+
+
+def check_fields(
+    mapping: ChannelMapping, known: FieldList, what: str, besides: re.Pattern[str] | None = None
+) -> None:
+    """Raise ConfigError for the first column the channel does not have, with what it may mean.
+
+    A name the field had before is told as what it is called now. Columns that match `besides` are
+    the shop's own.
+    """
+    check_columns(mapping, known.known(), what, former=known.former, besides=besides)
+
+
+def identity_of(values: Mapping[str, Any], *names: str) -> tuple[str, ...]:
+    """Give an identity out of some columns; () where none of them has a value."""
+    found = tuple("" if (one := values.get(name)) is None else str(flat(one)) for name in names)
+    return found if any(found) else ()
 
 
 def checked(

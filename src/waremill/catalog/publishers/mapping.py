@@ -19,6 +19,7 @@ A name is a generated field where there is one, else an attribute of the product
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -189,16 +190,27 @@ def check_names(mapping: ChannelMapping, names: Names) -> None:
                 ) from None
 
 
-def check_columns(mapping: ChannelMapping, known: Collection[str], what: str) -> None:
-    """Raise ConfigError, with a suggestion, for the first column that the channel does not have."""
+def check_columns(
+    mapping: ChannelMapping,
+    known: Collection[str],
+    what: str,
+    *,
+    former: Mapping[str, str] | None = None,
+    besides: re.Pattern[str] | None = None,
+) -> None:
+    """Raise ConfigError, with a suggestion, for the first column that the channel does not have.
+
+    `former` gives names that columns had before what they are called now; those that match
+    `besides` are the shop's own.
+    """
     for column in mapping.columns:
-        if column.column not in known:
-            near = suggestion(column.column, known)
-            hint = near if near.startswith(", did") else ""
-            raise ConfigError(
-                f"{what} has no column “{column.column}”{hint}",
-                Where(file=mapping.file, line=column.line),
-            )
+        name = column.column
+        if name in known or (besides is not None and besides.fullmatch(name)):
+            continue
+        now = (former or {}).get(name)
+        near = f", did you mean “{now}”?" if now else suggestion(name, known)
+        hint = near if near.startswith(", did") else ""
+        raise ConfigError(f"{what} has no column “{name}”{hint}", mapping.where(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -22,10 +22,14 @@ from waremill.catalog.publishers.channel import (
     Record,
     channel_format,
 )
-from waremill.catalog.publishers.field_rules import checked, field_list, missing
+from waremill.catalog.publishers.field_rules import (
+    check_fields,
+    checked,
+    field_list,
+    identity_of,
+    missing,
+)
 from waremill.catalog.publishers.table import Written, flat, json_bytes, json_text, plain, printable
-from waremill.errors import ConfigError
-from waremill.rules.document import suggestion
 
 _FOR_CHECKOUT = ("seller_privacy_policy", "seller_tos", "return_policy")
 _DERIVED = ("group_id", "listing_has_variations")
@@ -34,14 +38,7 @@ _DERIVED = ("group_id", "listing_has_variations")
 @channel_format("acp", ".jsonl", ".jsonl.gz", ".csv", ".csv.gz")
 def open_channel(options: ChannelOptions) -> Channel:
     """Open an ACP feed; its mapping's columns are the feed's fields."""
-    known = field_list("acp")
-    for column in options.mapping.columns:
-        name = column.column
-        if name not in known.fields:
-            now = known.former.get(name)
-            hint = f", did you mean “{now}”?" if now else suggestion(name, known.known())
-            hint = hint if hint.startswith(", did") else ""
-            raise ConfigError(f"the feed has no field “{name}”{hint}", options.mapping.where(name))
+    check_fields(options.mapping, field_list("acp"), "the feed")
     return _Feed(options)
 
 
@@ -75,7 +72,13 @@ class _Feed:
             problems += missing(found, ["availability_date"], wrong)
         if found.get("listing_has_variations") is True:
             problems += missing(found, ["group_id"], wrong)
-        return Judged(found, tuple(problems), identity=(str(found.get("item_id", "")),))
+        return Judged(found, tuple(problems))
+
+    def identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return identity_of(values, "item_id")
+
+    def group_identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return identity_of(values, "group_id")
 
     def write(self, rows: Iterable[Sequence[Record]], out: Path, kind: str) -> Written:
         records = (record for group in rows for record in group)

@@ -20,8 +20,13 @@ from waremill.catalog.publishers.channel import (
     Record,
     channel_format,
 )
-from waremill.catalog.publishers.field_rules import checked, field_list, missing
-from waremill.catalog.publishers.mapping import check_columns
+from waremill.catalog.publishers.field_rules import (
+    check_fields,
+    checked,
+    field_list,
+    identity_of,
+    missing,
+)
 from waremill.catalog.publishers.table import Written, flat, printable
 
 AI = "trained_algorithmic_media"
@@ -34,8 +39,7 @@ _FEED = {"title": "Products", "link": "https://example.com/", "description": "Pr
 @channel_format("google-merchant", ".xml", ".tsv", ".txt", options=("feed",))
 def open_channel(options: ChannelOptions) -> Channel:
     """Open a Merchant Center feed; its mapping's columns are Google's attribute names."""
-    rules = field_list("google-merchant")
-    check_columns(options.mapping, rules.known(), "Google's product data")
+    check_fields(options.mapping, field_list("google-merchant"), "Google's product data")
     return _Feed(options)
 
 
@@ -74,7 +78,13 @@ class _Feed:
             values["item_group_id"] = record.group
         if values.get("availability") in ("preorder", "backorder"):
             problems += missing(values, ["availability_date"], {one.field for one in problems})
-        return Judged(values, tuple(problems), identity=(str(values.get("id", "")),))
+        return Judged(values, tuple(problems))
+
+    def identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return identity_of(values, "id")
+
+    def group_identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return identity_of(values, "item_group_id")
 
     def write(self, rows: Iterable[Sequence[Record]], out: Path, kind: str) -> Written:
         records = (record for group in rows for record in group)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,15 @@ from waremill.catalog.publishers.channel import (
     Record,
     channel_format,
 )
-from waremill.catalog.publishers.field_rules import FieldRule, checked, field_list, handle_of
+from waremill.catalog.publishers.field_rules import (
+    FieldRule,
+    check_fields,
+    checked,
+    field_list,
+    handle_of,
+    identity_of,
+)
 from waremill.catalog.publishers.table import Written, flat, printable
-from waremill.errors import ConfigError
-from waremill.rules.document import suggestion
 
 _METAFIELD = re.compile(r".+ \(product\.metafields\.[\w-]+\.[\w-]+\)|.+ / .+")
 """A metafield's column, or one of a market, as `Price / South America`."""
@@ -36,17 +41,7 @@ HANDLE = "URL handle"
 @channel_format("shopify-csv", ".csv")
 def open_channel(options: ChannelOptions) -> Channel:
     """Open a Shopify CSV; its mapping's columns are Shopify's, and metafields by their header."""
-    known = field_list("shopify-csv")
-    for column in options.mapping.columns:
-        name = column.column
-        if name in known.fields or _METAFIELD.fullmatch(name):
-            continue
-        now = known.former.get(name)
-        hint = f", did you mean “{now}”?" if now else suggestion(name, known.known())
-        hint = hint if hint.startswith(", did") else ""
-        raise ConfigError(
-            f"Shopify's CSV has no column “{name}”{hint}", options.mapping.where(name)
-        )
+    check_fields(options.mapping, field_list("shopify-csv"), "Shopify's CSV", besides=_METAFIELD)
     return _Sheet(options)
 
 
@@ -85,8 +80,13 @@ class _Sheet:
                 Problem(name, "a variant needs it, to be told from the others of its group")
                 for name in wanted if name not in wrong
             ]  # fmt: skip
-        options = (str(found.get(value, "")) for _, value in _OPTIONS)
-        return Judged(found, tuple(problems), identity=(str(found.get(HANDLE, "")), *options))
+        return Judged(found, tuple(problems))
+
+    def identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return identity_of(values, HANDLE, *(value for _, value in _OPTIONS))
+
+    def group_identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return identity_of(values, HANDLE)
 
     def write(self, rows: Iterable[Sequence[Record]], out: Path, kind: str) -> Written:
         count = 0

@@ -24,7 +24,7 @@ from waremill.catalog.publishers.channel import (
     Record,
     channel_format,
 )
-from waremill.catalog.publishers.field_rules import FieldRule, checked
+from waremill.catalog.publishers.field_rules import FieldRule, checked, identity_of
 from waremill.catalog.publishers.mapping import check_columns, column_names
 from waremill.catalog.publishers.table import Written, flat, plain
 from waremill.catalog.readers.database import refusal_of
@@ -142,7 +142,13 @@ class _Target:
         place = ", ".join(map(str, key)) if key else None
         placed = tuple(Problem(one.field, one.message, self._place(place)) for one in problems)
         before = {name: one for name, one in (standing or {}).items() if one is not None}
-        return Judged(values, placed, before, tuple(map(str, key)) if key else ())
+        return Judged(values, placed, before)
+
+    def identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return identity_of(values, *self._key)
+
+    def group_identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return ()
 
     def _place(self, key: str | None) -> str | None:
         return None if key is None else f"table {self._table.name}, row {key}"

@@ -13,7 +13,7 @@ literal, on other sheets, named, or chosen by INDIRECT; a list that cannot be fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from waremill.catalog.publishers.channel import (
     Record,
     channel_format,
 )
-from waremill.catalog.publishers.field_rules import checked
+from waremill.catalog.publishers.field_rules import checked, identity_of
 from waremill.catalog.publishers.mapping import column_names
 from waremill.catalog.publishers.table import Written, flat
 from waremill.catalog.publishers.workbooks.filling import LONGEST, Filling, Wanted
@@ -85,7 +85,13 @@ class _Workbook:
         placed = tuple(
             Problem(one.field, one.message, self._place(one.field, row)) for one in problems
         )
-        return Judged(values, placed, identity=(key,) if key else ())
+        return Judged(values, placed)
+
+    def identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return () if self._key is None else identity_of(values, self._key)
+
+    def group_identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return ()
 
     def _cells(self, values: dict[str, Any], row: int | None) -> Callable[[int], str]:
         """Give a function for the texts of a row's cells, as they will be."""
