@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from sqlalchemy import insert, update
 from tests.planned import claimed, planned
 
+from waremill.store import batches as batching
+from waremill.store import runs as store_runs
 from waremill.store.database import Database
-from waremill.store.limits import Quota, draw_money, draw_shared_rate, find_quota, team_left
+from waremill.store.limits import (
+    Quota,
+    draw_money,
+    draw_shared_rate,
+    find_quota,
+    is_used_up,
+    team_left,
+)
 from waremill.store.runs import Run
 from waremill.store.tables import spend
+from waremill.store.tables_batches import batch_requests, batches
 from waremill.store.tables_people import teams
+from waremill.store.workers import give_back
 
 
 async def give(database: Database, budget: int | None, share: float = 1.0) -> None:
@@ -51,6 +63,57 @@ async def test_what_a_running_run_drew_is_held_for_it(database: Database) -> Non
     assert await database.write(team_left, 1) == 400
     assert await database.write(draw_money, run, 500) == "team"
     assert await database.write(draw_money, run, 400) is None
+
+
+async def test_what_a_paused_runs_batches_may_cost_is_held_until_they_are_settled(
+    database: Database,
+) -> None:
+    await give(database, 1_000)
+    run = await claimed(database, await planned(database, 2))
+    assert await database.write(draw_money, run, 650) is None
+    asked = {"run_id": run.id, "hash": b"h", "model": "m", "state": "new", "body": b"{}",
+             "item_id": 1, "step": "s", "target": "", "tries": 0}  # fmt: skip
+    await database.write(lambda conn: conn.execute(insert(batch_requests).values(asked)))
+    row = {"key": "k", "model": "m", "requests": 1, "bytes": 2, "tokens": 1, "reserved": 600}
+    batch = await database.write(batching.intend, run, row, 1)
+    assert await database.write(team_left, 1) == 350, "drawn by a run that is worked"
+    await database.write(give_back, run, 50)
+    await database.write(store_runs.release, run, "paused", None, 0.0)
+    assert await database.write(team_left, 1) == 400, "what is at the vendor still counts"
+    again = await claimed(database, run)
+    assert await database.write(team_left, 1) == 400, "and once alone"
+    await database.write(partial(batching.change, paid=200), again, batch)
+    await pay(database, again, 200, time.strftime("%Y-%m-%d", time.gmtime()))
+    await database.write(store_runs.release, again, "paused", None, 0.0)
+    assert await database.write(team_left, 1) == 400
+    last = await claimed(database, again)
+    await database.write(partial(batching.change, state="settled"), last, batch)
+    await database.write(give_back, last, 400)
+    await database.write(store_runs.release, last, "paused", None, 0.0)
+    assert await database.write(team_left, 1) == 800, "what it did not cost is back"
+
+
+async def test_a_run_may_fetch_what_its_batches_bring_though_they_took_the_last_of_the_month(
+    database: Database,
+) -> None:
+    await give(database, 600)
+    run, other = await planned(database, 2), await planned(database, 2)
+    row = {"run_id": run.id, "key": "k", "model": "m", "state": "submitted", "requests": 1,
+           "bytes": 2, "tokens": 1, "reserved": 600, "paid": 0, "done": 0, "failed": 0,
+           "answered": 0, "created_at": time.time()}  # fmt: skip
+    await database.write(lambda conn: conn.execute(insert(batches).values(row)))
+    assert not await database.write(is_used_up, run)
+    assert await database.write(is_used_up, other)
+
+
+async def test_a_batch_of_last_month_is_last_months(database: Database) -> None:
+    await give(database, 1_000)
+    run = await planned(database, 2)
+    row = {"run_id": run.id, "key": "k", "model": "m", "state": "submitted", "requests": 1,
+           "bytes": 2, "tokens": 1, "reserved": 600, "paid": 0, "done": 0, "failed": 0,
+           "answered": 0, "created_at": 0.0}  # fmt: skip
+    await database.write(lambda conn: conn.execute(insert(batches).values(row)))
+    assert await database.write(team_left, 1) == 1_000
 
 
 async def test_a_runs_own_budget_refuses_before_the_teams(database: Database) -> None:

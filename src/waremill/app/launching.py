@@ -34,7 +34,7 @@ from waremill.errors import ConfigError, Conflict, Forbidden, LimitReached, Ware
 from waremill.runs.plan import plan_run
 from waremill.store import runs as store_runs
 from waremill.store.database import Database
-from waremill.store.limits import team_left
+from waremill.store.limits import is_used_up
 from waremill.store.runs import Run
 from waremill.store.tables import dumps
 
@@ -142,8 +142,7 @@ async def start(workspace: Workspace, run: Run | str) -> RunStatus:
         raise Conflict(f"run {found.name} is being worked already")
     if (reason := await waits_for(workspace, found)) is not None:
         raise Conflict(f"run {found.name} {reason}")
-    left = await workspace.database.write(team_left, found.team_id)
-    if left is not None and left <= 0:
+    if await workspace.database.write(is_used_up, found):
         raise LimitReached("the team's budget of this month is used up", limit="team")
     assembly = await thaw(workspace.settings, workspace.database, found)
     require_keys(workspace.settings, all_models(workspace.settings, assembly.models))

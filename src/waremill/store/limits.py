@@ -12,6 +12,7 @@ one goes first: while it waits for its turn, the others draw nothing.
 from __future__ import annotations
 
 import time
+from calendar import timegm
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -19,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from waremill.store.runs import Run, clock, draw
 from waremill.store.tables import rates, runs, spend
+from waremill.store.tables_batches import batches
 from waremill.store.tables_people import teams
 
 PRIORITIES = ("high", "normal", "low")
@@ -48,14 +50,16 @@ def find_quota(conn: Connection, team_id: int) -> Quota:
 def team_left(conn: Connection, team_id: int) -> int | None:
     """Say how much of its budget a team has left this month (UTC); None where it has none.
 
-    What its running runs drew and have not paid yet counts as used. The team's row stays locked
-    until the transaction ends, so that two draws cannot both take the last of it.
+    What its running runs drew and have not paid yet counts as used, and so does what was set aside
+    for batches that are at a vendor, whoever works their run. The team's row stays locked until the
+    transaction ends, so that two draws cannot both take the last of it.
     """
     query = select(teams.c.monthly_budget).where(teams.c.id == team_id)
     budget = conn.execute(query.with_for_update()).scalar_one_or_none()
     if budget is None:
         return None
-    month = time.strftime("%Y-%m-01", time.gmtime(clock(conn)))
+    now = time.gmtime(clock(conn))
+    month = time.strftime("%Y-%m-01", now)
     own = select(runs.c.id).where(runs.c.team_id == team_id)
     paid = select(func.coalesce(func.sum(spend.c.paid), 0)).where(
         spend.c.day >= month, spend.c.run_id.in_(own)
@@ -70,7 +74,34 @@ def team_left(conn: Connection, team_id: int) -> int | None:
         runs.c.team_id == team_id, runs.c.state == "running", runs.c.drawn > 0
     )
     held = sum(max(0, int(taken) - int(spent)) for taken, spent in conn.execute(drawn))
+    held += _at_vendors(conn, team_id, timegm((now.tm_year, now.tm_mon, 1, 0, 0, 0)))
     return int(budget) - int(conn.execute(paid).scalar_one()) - held
+
+
+def _at_vendors(conn: Connection, team_id: int, since: float) -> int:
+    """Say what batches begun since a moment may still cost, of runs that nobody works.
+
+    A run that is worked holds it in what it drew.
+    """
+    query = (
+        select(batches.c.reserved, batches.c.paid)
+        .join(runs, runs.c.id == batches.c.run_id)
+        .where(batches.c.state != "settled", batches.c.created_at >= since,
+               runs.c.team_id == team_id, runs.c.state != "running")
+    )  # fmt: skip
+    return sum(max(0, int(reserved) - int(paid)) for reserved, paid in conn.execute(query))
+
+
+def is_used_up(conn: Connection, run: Run) -> bool:
+    """Say whether a run has nothing to begin for: its team's month is used up.
+
+    One with batches at a vendor goes on: what they bring is paid for.
+    """
+    left = team_left(conn, run.team_id)
+    if left is None or left > 0:
+        return False
+    mine = select(batches.c.id).where(batches.c.run_id == run.id, batches.c.state != "settled")
+    return conn.execute(mine.limit(1)).first() is None
 
 
 def draw_money(conn: Connection, run: Run, amount: int) -> str | None:
