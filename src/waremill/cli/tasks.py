@@ -269,7 +269,10 @@ async def show_status(workspace: Workspace, status: RunStatus) -> None:
     for batch in status.batches:
         click.echo(f"  waits for {_batch(batch)}")
     if status.waiting and not status.batches:
-        click.echo(f"  {status.waiting:,} items wait for a batch that is yet to be sent")
+        click.echo(
+            f"  {status.waiting:,} items wait for a batch that is yet to be sent, or for what "
+            "another run has in one"
+        )
     if status.batches_settled:
         click.echo(f"  {status.batches_settled:,} batches are done")
     if status.knowledge:

@@ -14,10 +14,12 @@ from typing import Any, Literal
 import orjson
 from sqlalchemy import (
     Connection,
+    Integer,
     bindparam,
     delete,
     func,
     insert,
+    literal_column,
     select,
     update,
 )
@@ -25,13 +27,13 @@ from sqlalchemy import (
 from waremill.errors import Conflict
 from waremill.store.journal import Record, write_rows
 from waremill.store.ledger import add_calls
-from waremill.store.runs import Run, clock, touch
-from waremill.store.tables import AnyRow, answers, items
+from waremill.store.runs import Run, clock, is_beating, touch
+from waremill.store.tables import AnyRow, answers, items, runs
 from waremill.store.tables_batches import batch_requests, batch_waiters, batches
 
 AT_ONCE = 500
 """Lines settled, and hashes looked up, at once."""
-RequestState = Literal["new", "live", "failed"]
+RequestState = Literal["new", "held", "live", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,61 @@ def answered(conn: Connection, hashes: Sequence[bytes]) -> set[bytes]:
     return found
 
 
+def sent_elsewhere(conn: Connection, run_id: int, hashes: Sequence[bytes]) -> set[bytes]:
+    """Say which requests are in a batch of another run that is worked just now."""
+    found: set[bytes] = set()
+    for start in range(0, len(hashes), AT_ONCE):
+        some = batch_requests.c.hash.in_(hashes[start : start + AT_ONCE])
+        query = select(batch_requests.c.hash).where(
+            some,
+            batch_requests.c.state == "sent",
+            batch_requests.c.run_id.in_(_others(conn, run_id)),
+        )
+        found.update(conn.execute(query).scalars())
+    return found
+
+
+def _others(conn: Connection, run_id: int) -> list[int]:
+    """Give the other runs with batches at a vendor that somebody works, and so will settle."""
+    query = (
+        select(batches.c.run_id)
+        .join(runs, runs.c.id == batches.c.run_id)
+        .where(batches.c.state != "settled", batches.c.run_id != run_id, *is_beating(conn))
+        .distinct()
+    )
+    return list(conn.execute(query).scalars())
+
+
+def held(conn: Connection, run_id: int) -> int:
+    """Count the requests of a run that wait for another run's batch."""
+    query = select(func.count()).where(
+        batch_requests.c.run_id == run_id, batch_requests.c.state == "held"
+    )
+    return int(conn.execute(query).scalar_one())
+
+
+def let_go(conn: Connection, run: Run) -> int:
+    """Set the requests back to new that no other run has in a batch any more; count the others.
+
+    Their answer is in the journal by then, or whoever asked for it is gone.
+    """
+    touch(conn, run)
+    other = batch_requests.alias("other")
+    still = (
+        select(literal_column("1", Integer))
+        .where(other.c.run_id.in_(_others(conn, run.id)), other.c.hash == batch_requests.c.hash,
+               other.c.state == "sent")
+        .correlate(batch_requests)
+    )  # fmt: skip
+    conn.execute(
+        update(batch_requests)
+        .where(batch_requests.c.run_id == run.id, batch_requests.c.state == "held",
+               ~still.exists())
+        .values(state="new")
+    )  # fmt: skip
+    return held(conn, run.id)
+
+
 def intend(conn: Connection, run: Run, row: Mapping[str, Any], last: int) -> Batch:
     """Write down that a model's new requests up to the id `last` are about to be sent.
 
@@ -255,7 +312,9 @@ def settle(
             .where(batches.c.id == batch.id)
             .values(paid=batches.c.paid + paid, answered=batches.c.answered + made)
         )
-    woken = _wake(conn, run.id, [row.asked.hash for row in rows if row.state != "new"])
+    woken = _wake(
+        conn, run.id, [row.asked.hash for row in rows if row.state not in ("new", "held")]
+    )
     return Tallied(woken, paid, tuple(calls))
 
 

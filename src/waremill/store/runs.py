@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Select,
     func,
@@ -358,15 +359,15 @@ def _drawn(conn: Connection, run: Run) -> int:
     return max(run.drawn, int(paid or 0))
 
 
+def is_beating(conn: Connection) -> tuple[ColumnElement[bool], ...]:
+    """Give the conditions that a run has an owner who was heard lately."""
+    return (runs.c.owner.is_not(None), runs.c.heartbeat > clock(conn) - ALIVE_SECONDS)
+
+
 def leave_command(conn: Connection, run: Run, command: str) -> bool:
     """Ask a run's owner to pause or cancel; False when nobody owns it."""
-    now = clock(conn)
     changed = conn.execute(
-        update(runs)
-        .where(
-            runs.c.id == run.id, runs.c.owner.is_not(None), runs.c.heartbeat > now - ALIVE_SECONDS
-        )
-        .values(command=command)
+        update(runs).where(runs.c.id == run.id, *is_beating(conn)).values(command=command)
     )
     return bool(changed.rowcount)
 

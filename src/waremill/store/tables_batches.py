@@ -76,8 +76,9 @@ batch_requests = Table(
     Index("ix_batch_requests_run_id_model_state_id", "run_id", "model", "state", "id"),
     Index("ix_batch_requests_batch_id_state_id", "batch_id", "state", "id"),
 )
-"""`state` is `new`, `sent` (in a batch), `live` (to be sent without one) or `failed`; `body` is the
-canonical request, `item_id` the item that asked first, `tries` the batches it was in."""
+"""`state` is `new`, `sent` (in a batch), `held` (another run has it in one), `live` (to be sent
+without one) or `failed`; `body` is the canonical request, `item_id` the item that asked first,
+`tries` the batches it was in."""
 
 batch_waiters = Table(
     "batch_waiters",

@@ -82,6 +82,7 @@ class Batching:
         self._watches: dict[int, _Watch] = {}
         self._exceptions: dict[bytes, tuple[str, str]] = {}
         self._short = False
+        self._held = 0
         self.settled = 0
 
     async def begin(self) -> None:
@@ -91,6 +92,7 @@ class Batching:
         self._open = {row.id: row for row in rows if row.state != "settled"}
         self.settled = len(rows) - len(self._open)
         self._exceptions = await read(store.exceptions, self._stock.run.id)
+        self._held = await read(store.held, self._stock.run.id)
         for batch in self._open.values():
             self._lane(batch)
 
@@ -198,8 +200,10 @@ class Batching:
         """Form and send batches of what waits, as far as every limit allows."""
         if self._short and self._open:  # nothing can be afforded before one of these has ended
             return _Sent(waits=True)
+        if self._held:
+            self._held = await self._stock.database.write(store.let_go, self._stock.run)
         models = await self._stock.database.read(store.waiting_models, self._stock.run.id)
-        sent = _Sent(waits=bool(models))
+        sent = _Sent(waits=bool(models) or self._held > 0)
         for name in models:
             lane = self._lanes.get(name)
             if lane is None:
@@ -208,6 +212,7 @@ class Batching:
                 formed = await form(self._stock, lane, self._rules, self._room(lane))
                 self._exceptions.update(formed.exceptions)
                 sent.woken += formed.woken
+                self._held += formed.held
                 if formed.batch is None:
                     sent.short = self._short = formed.short
                     break
@@ -405,10 +410,11 @@ class Batching:
         lane.rests_until = time.monotonic() + lane.rest
 
     async def _idle(self, stopped: asyncio.Event, most: float = LONGEST_REST) -> None:
-        """Wait until a batch is due, a lane may go on, or the run stops."""
+        """Wait until a batch is due, another run's may be, a lane may go on, or the run stops."""
         now = time.monotonic()
         dues = [watch.due for id, watch in self._watches.items() if id in self._open]
         dues += [lane.rests_until for lane in self._lanes.values() if lane.rests_until > now]
+        dues += [now + self._rules.poll] if self._held else []
         seconds = max(min([*dues, now + most]) - now, 0.001)
         with suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), seconds)

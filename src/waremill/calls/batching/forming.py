@@ -64,13 +64,15 @@ class Room:
 class Formed:
     """What came of forming: a batch with its lines, if any; the items woken on the way.
 
-    `short` says that the budget did not cover another request, `exceptions` which requests go into
-    no batch, by hash: `live` or `failed`, and why.
+    `held` requests are in another run's batch, and wait for what it brings. `short` says that the
+    budget did not cover another request, `exceptions` which requests go into no batch, by hash:
+    `live` or `failed`, and why.
     """
 
     batch: Batch | None = None
     lines: bytes = b""
     woken: int = 0
+    held: int = 0
     short: bool = False
     exceptions: Mapping[bytes, tuple[str, str]] = field(default_factory=dict)
 
@@ -118,18 +120,18 @@ async def form(stock: Stock, lane: Lane, rules: BatchRules, room: Room) -> Forme
     """
     draft = Draft(f"wm{secrets.token_hex(10)}")
     aside: dict[bytes, tuple[str, str]] = {}
-    woken = await _gather(stock, lane, (rules, room), draft, aside)
+    woken, held = await _gather(stock, lane, (rules, room), draft, aside)
     if not draft.asked:
-        return Formed(woken=woken, exceptions=aside)
+        return Formed(woken=woken, held=held, exceptions=aside)
     reserved, short = await _afford(stock, draft)
     if not draft.asked:
-        return Formed(woken=woken, short=True, exceptions=aside)
+        return Formed(woken=woken, held=held, short=True, exceptions=aside)
     row = {
         "key": draft.key, "model": lane.name, "requests": len(draft.asked), "bytes": draft.size,
         "tokens": draft.tokens, "reserved": reserved,
     }  # fmt: skip
     batch = await stock.database.write(store.intend, stock.run, row, draft.asked[-1].id)
-    return Formed(batch, b"".join(draft.lines), woken, short, aside)
+    return Formed(batch, b"".join(draft.lines), woken, held, short, aside)
 
 
 async def _gather(
@@ -138,12 +140,13 @@ async def _gather(
     limits: tuple[BatchRules, Room],
     draft: Draft,
     aside: dict[bytes, tuple[str, str]],
-) -> int:
-    """Fill a draft up to the limits; give how many items were woken by what needs no batch.
+) -> tuple[int, int]:
+    """Fill a draft up to the limits; give how many items were woken by what needs no batch, and
+    how many requests are in another run's.
 
     What goes into none for good is noted in `aside`.
     """
-    woken = after = 0
+    woken = held = after = 0
     while page := await stock.database.read(
         store.new_requests, stock.run.id, lane.name, after, PAGE
     ):
@@ -152,11 +155,13 @@ async def _gather(
         if settled:
             woken += (await stock.database.write(store.settle, stock.run, settled)).woken
         for one in settled:
-            if one.state is not None:
+            if one.state == "held":
+                held += 1
+            elif one.state is not None:
                 aside[one.asked.hash] = (one.state, one.error or "")
         if full:
             break
-    return woken
+    return woken, held
 
 
 async def _sort(
@@ -171,10 +176,15 @@ async def _sort(
     terms = lane.batches.terms
     most, size = min(rules.requests, terms.requests), min(rules.size, terms.size)
     aside: list[Settled] = []
-    there = await stock.database.read(store.answered, [one.hash for one in page])
+    hashes = [one.hash for one in page]
+    there = await stock.database.read(store.answered, hashes)
+    elsewhere = await stock.database.read(store.sent_elsewhere, stock.run.id, hashes)
     for asked in page:
         if asked.hash in there:  # another run, or a call outside, had it answered meanwhile
             aside.append(Settled(asked))
+            continue
+        if asked.hash in elsewhere:  # it is paid for there, and answered to both
+            aside.append(Settled(asked, state="held"))
             continue
         try:
             line = await line_of(stock, lane, draft.key, asked)
