@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import JSON, Column, Connection, MetaData, func, insert, select, text
 from sqlalchemy.schema import DropTable
+from tests.databases import DIALECTS
 
 from waremill.errors import ConfigError
 from waremill.store.database import SCHEMA_VERSION, Database, migrate, schema_version
@@ -82,6 +86,61 @@ async def test_what_older_versions_called_is_summed_up(database: Database) -> No
         (1, "b", "complete", 1, 1, 1, 5, 0, 7, 0, 0, 0, 0.5),
     ]
     assert await database.read(differences) == []
+
+
+def filled(conn: Connection) -> dict[str, int]:
+    """Put a row into every table that is empty, and count the rows of each."""
+    found = MetaData()
+    found.reflect(conn)
+    counts = {}
+    for table in found.sorted_tables:
+        if table.name == "alembic_version":
+            continue
+        count = select(func.count()).select_from(table)
+        if not conn.execute(count).scalar_one():
+            row = {one.name: something(one) for one in table.columns}
+            conn.execute(insert(table).values(row))
+        counts[table.name] = conn.execute(count).scalar_one()
+    return counts
+
+
+def something(column: Column[Any]) -> Any:
+    """A value a column takes; of ids and what refers to them always the same."""
+    if isinstance(column.type, JSON):
+        return {}
+    kind = column.type.python_type
+    return {int: 1, float: 1.0, str: "[]", bytes: b"x", bool: False, Decimal: 1}[kind]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_every_migration_keeps_what_is_there(
+    dialect: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Each goes over a database with a row in every table, as those before it left it."""
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    if dialect == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    database = Database(url)
+    try:
+        before: dict[str, int] = {}
+        for path in sorted(VERSIONS.iterdir(), key=lambda one: one.name):
+            if not path.name[:4].isdigit():
+                continue
+            migrate(database, path.name[:4])
+            now = await database.write(filled)
+            assert {name: now.get(name) for name in before} == before, path.name
+            before = now
+        assert await database.read(differences) == []
+        if dialect == "sqlite":
+            assert await database.read(unchecked) == []
+    finally:
+        await database.close()
+
+
+def unchecked(conn: Connection) -> list[Any]:
+    """What refers to rows that are not there, and whether that is checked at all."""
+    assert conn.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    return list(conn.execute(text("PRAGMA foreign_key_check")))
 
 
 @pytest.mark.parametrize("url", ["mysql://u:p@h/d", "nonsense", "oracle://h/d", ""])

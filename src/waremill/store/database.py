@@ -303,10 +303,10 @@ def schema_version(conn: Connection) -> str | None:
     return conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def migrate(database: Database) -> None:
-    """Bring the schema to this program's version; refuse one that is newer."""
+def migrate(database: Database, to: str = SCHEMA_VERSION) -> None:
+    """Bring the schema to this program's version, or an earlier one; refuse one that is newer."""
     version = database.transact(False, schema_version)
-    if version == SCHEMA_VERSION:
+    if version == to:
         return
     if version is not None and version > SCHEMA_VERSION:
         raise ConfigError(
@@ -322,6 +322,25 @@ def migrate(database: Database) -> None:
             "script_location", str(resources.files("waremill.store") / "migrations")
         )
         config.attributes["connection"] = conn
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
-    database.transact(True, upgrade)
+    with _references_unchecked(database):
+        database.transact(True, upgrade)
+
+
+@contextmanager
+def _references_unchecked(database: Database) -> Iterator[None]:
+    """Let a migration rebuild a table that others refer to.
+
+    SQLite cannot drop a constraint, so its table is copied, dropped and renamed; what refers to it
+    would be checked in between. It takes this setting outside of a transaction alone.
+    """
+    if database.dialect != "sqlite":
+        yield
+        return
+    with closing(database.engine.raw_connection()) as conn:  # the one that migrates, too
+        conn.cursor().execute("PRAGMA foreign_keys=OFF")
+        try:
+            yield
+        finally:
+            conn.cursor().execute("PRAGMA foreign_keys=ON")
