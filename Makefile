@@ -44,9 +44,12 @@ demo: $(VENV)/.run
 BROWSER = command -v chromium || command -v chromium-browser || command -v google-chrome
 NO_BROWSER = "no Chromium here: the console is not tried in a browser. apt-get install chromium fonts-noto-cjk"
 
+# Half of the time tests wait for servers, so there are more of them than processors. Servers start
+# the faster for the bytecode of the ones before.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev
 	@{ $(BROWSER); } >/dev/null || echo $(NO_BROWSER)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 	@{ $(BROWSER); } >/dev/null || echo $(NO_BROWSER)
 
 # PyTorch in an environment of its own, 2.3 GB with the build for processors alone. On Linux x86-64
