@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,19 @@ def catalogue(folder: Path, count: int, word: str = "") -> Path:
     ended = waremill(folder, "import", str(sheet), "--key", "sku")
     assert ended.code == 0, ended.err
     return sheet
+
+
+def products_in(folder: Path) -> int:
+    """How many products the workspace's database holds."""
+    database = folder / ".waremill" / "waremill.db"
+    if not database.exists():
+        return 0
+    with closing(sqlite3.connect(database, timeout=30)) as conn:
+        try:
+            count: int = conn.execute("SELECT count(*) FROM products").fetchone()[0]
+        except sqlite3.OperationalError:  # nobody has made its tables yet
+            return 0
+    return count
 
 
 def test_624_perfumes_survive_a_bad_vendor_and_a_kill(folder: Path, shared_data: Path) -> None:
@@ -90,6 +105,25 @@ def test_ctrl_c_ends_with_130_and_resume_goes_on(folder: Path) -> None:
     assert len(rows_of(folder / "out.csv")) == 60
 
 
+def test_an_interrupted_import_keeps_its_rows_and_can_be_repeated(folder: Path) -> None:
+    make_workspace(folder, "http://127.0.0.1:9/v1", concurrency=4)
+    row = f"{{}},{'x' * 200}\n"
+    (folder / "large.csv").write_text("sku,name\n" + "".join(map(row.format, range(60_000))))
+    importing = start_waremill(folder, "import", "large.csv", "--key", "sku")
+    while products_in(folder) == 0:
+        assert importing.poll() is None, finish(importing).err
+    importing.send_signal(signal.SIGINT)
+    stopped = finish(importing)
+    assert stopped.code == 130, stopped.err
+    assert stopped.err.splitlines()[-1] == (
+        "interrupted; the rows so far are imported, and the same command brings the others"
+    )
+    kept = products_in(folder)
+    assert 0 < kept < 60_000
+    again = waremill(folder, "import", "large.csv", "--key", "sku", "--json").json
+    assert (again["new"], again["unchanged"]) == (60_000 - kept, kept)
+
+
 def test_two_ctrl_cs_stop_at_once_and_nothing_is_lost(folder: Path) -> None:
     with vendor_process("--latency", "1.5") as url:
         make_workspace(folder, url, concurrency=4)
@@ -103,6 +137,7 @@ def test_two_ctrl_cs_stop_at_once_and_nothing_is_lost(folder: Path) -> None:
         running.send_signal(signal.SIGINT)
         stopped = finish(running)
         assert stopped.code == 130, stopped.err
+        assert "interrupted; `waremill resume last` goes on" in stopped.err
         assert "Traceback" not in stopped.err
         status = waremill(folder, "status", "last", "--json").json
         assert status["state"] == "paused"

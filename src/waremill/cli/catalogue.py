@@ -82,7 +82,8 @@ def import_command(
         )
         return 1 if done.aside else 0
 
-    return with_workspace(folder, as_json, work)
+    left = "the rows so far are imported, and the same command brings the others"
+    return with_workspace(folder, as_json, work, left)
 
 
 @command("products", short_help="Show products.")

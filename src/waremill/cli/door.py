@@ -36,6 +36,10 @@ def common(command: F) -> F:
     )(command)  # fmt: skip
 
 
+class _Interrupted(Exception):
+    """A command was stopped at once; its text says what goes on from there."""
+
+
 def exit_code(as_json: bool, work: Callable[[], int | None]) -> int:
     """Do a command's work and turn what goes wrong into one sentence and an exit code."""
     try:
@@ -45,7 +49,10 @@ def exit_code(as_json: bool, work: Callable[[], int | None]) -> int:
     except (LimitReached, ProviderError) as error:
         return _say(as_json, error, PAUSED)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        click.echo("interrupted; `waremill resume last` goes on", err=True)
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except _Interrupted as stopped:
+        click.echo(f"interrupted; {stopped}", err=True)
         return INTERRUPTED
     except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
         raise
@@ -62,16 +69,19 @@ def _say(as_json: bool, error: BaseException, code: int) -> int:
     return code
 
 
-def with_workspace(folder: str | None, as_json: bool, work: Work) -> int:
+def with_workspace(
+    folder: str | None, as_json: bool, work: Work, interrupted: str | None = None
+) -> int:
     """Open the workspace, do the work in an event loop, and give the exit code.
 
-    The first Ctrl-C stops a run after the calls in flight; the second one at once.
+    The first Ctrl-C stops a run after the calls in flight; the second one, or the first where no
+    run is worked, at once: `interrupted` says what is left then, of a command that works no run.
     """
 
     def start() -> int | None:
         async def inside() -> int | None:
             async with workspace_at(folder) as workspace:
-                with _signals(workspace):
+                with _signals(workspace, interrupted):
                     return await work(workspace)
 
         return run_loop(inside())
@@ -117,15 +127,19 @@ def _index(done: int, total: int) -> None:
 
 
 @contextlib.contextmanager
-def _signals(workspace: Workspace) -> Iterator[None]:
+def _signals(workspace: Workspace, interrupted: str | None) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     pressed = 0
+    left = interrupted
 
     def stop() -> None:
-        nonlocal pressed
+        nonlocal pressed, left
         pressed += 1
-        if pressed == 1 and workspace.interrupt():
+        worked = workspace.interrupt()
+        if worked:
+            left = "`waremill resume last` goes on"
+        if pressed == 1 and worked:
             click.echo(
                 "\nstopping after the calls in flight; press Ctrl-C again to stop at once", err=True
             )
@@ -138,6 +152,10 @@ def _signals(workspace: Workspace) -> Iterator[None]:
             loop.add_signal_handler(name, stop)
     try:
         yield
+    except asyncio.CancelledError:
+        if left is None:
+            raise
+        raise _Interrupted(left) from None
     finally:
         with contextlib.suppress(NotImplementedError):
             for name in names:
