@@ -31,6 +31,7 @@ from waremill.app.acting import Actor
 from waremill.app.auditing import entries
 from waremill.app.options import TaskOptions
 from waremill.app.scheduling import schedules
+from waremill.app.scheduling.leading import Scheduler
 from waremill.app.status import money
 from waremill.errors import Conflict, Forbidden, NotFound, UserError
 from waremill.store import runs as store_runs
@@ -255,6 +256,15 @@ async def test_in_batches_the_price_of_batches_is_compared_with_the_budget(
     last = await fire(shop)
     half = money(estimate.batch_cost.expected, shop.settings.per_usd)
     assert last.slot.reason == f"it would cost about {half:.4g} USD, above the budget of 1e-06"
+
+
+async def test_who_fires_one_by_hand_fires_no_other(shop: Workspace) -> None:
+    await schedules.add(shop, nightly(budget=0.000_001))
+    await schedules.add(shop, nightly(name="other"))
+    await passed(shop, 3 * DAY, "other")
+    slot = await schedules.run_now(shop, "nightly")
+    assert (await Scheduler(shop).fire_now(slot)).slot.state == "stopped"
+    assert await states(shop, "other") == []
 
 
 async def test_nothing_outdated_is_said(shop: Workspace) -> None:

@@ -71,24 +71,30 @@ class Scheduler:
             except (WaremillError, SQLAlchemyError) as error:
                 LOG.warning("the lead ends with its lease: %s", error)
 
-    async def tick(self) -> None:
-        """Look at the clock once: fire what is due, and take every live slot a step further."""
+    async def tick(self, only: Slot | None = None) -> None:
+        """Look at the clock once: fire what is due, and take every live slot a step further.
+
+        With `only` the clock is left to those who stay, and that slot alone goes on.
+        """
         if not await self._database.read(store.is_wanted):
             return
         lead = await self._leading()
         if lead is None:
             return
-        if await self._database.read(_anything_due):
+        if only is None and await self._database.read(_anything_due):
             await self._database.write(_fire, lead)
         for slot in await self._database.read(store.live_slots):
-            if slot.id not in self._tasks:
+            if slot.id not in self._tasks and (only is None or slot.id == only.id):
                 self._tasks[slot.id] = asyncio.create_task(self._advance(lead, slot))
 
     async def fire_now(self, slot: Slot) -> SlotView:
-        """Lead, or watch who leads, until a slot has brought its run, or what else came of it."""
+        """Lead, or watch who leads, until a slot has brought its run, or what else came of it.
+
+        Other slots are left alone: this process ends before their runs would have begun.
+        """
         try:
             while True:
-                await self.tick()
+                await self.tick(slot)
                 seen = await slot_view(self._workspace, slot.id)
                 begun = seen.run is not None and seen.run.state != "planning"
                 if not seen.slot.live or (begun and slot.id not in self._tasks):
