@@ -6,6 +6,8 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from sqlalchemy import create_engine, text
 from tests.workspaces import make_workspace, perfumes, write_sheet
 
 from waremill.app import Workspace, open_workspace
+from waremill.app.feeding.folders import Folder
+from waremill.app.feeding.values import has_grown
 from waremill.app.sourcing import import_source, list_sources, preview_source
 from waremill.errors import ConfigError, SourceError
 
@@ -86,6 +90,9 @@ class Api:
 
     def lists(self, _request: web.Request) -> web.Response:
         return web.json_response({"message": "none"})
+
+    def words(self, _request: web.Request) -> web.Response:
+        return web.json_response([*self.rows[:2], "more"])
 
 
 @pytest_asyncio.fixture
@@ -160,6 +167,7 @@ async def test_requests_keep_to_the_rate(tmp_path: Path, api: Api) -> None:
         ("away", "", "leads elsewhere"),
         ("html", "", "gives no JSON"),
         ("lists", "", "holds no list"),
+        ("words", "", "holds something that is no object"),
         ("whole", "items = 'data.goods'", "no list under “data.goods”"),
         ("page?page=9", "", "gives no item"),
     ],
@@ -257,16 +265,40 @@ async def test_a_bad_file_is_set_aside_and_stops_no_other(tmp_path: Path) -> Non
         assert (await import_source(workspace, "shop")).unchanged == 1
 
 
+async def test_a_file_that_does_not_arrive_is_tried_again(tmp_path: Path) -> None:
+    """A storage that fails for a moment says nothing about what is in the file."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    drop(inbox, "a.csv", perfumes(3), age=90)
+    second = drop(inbox, "b.csv", perfumes(5)[3:], age=80)
+    whole, stat = second.read_bytes(), second.stat()
+
+    async def lose(_path: str) -> None:
+        second.unlink()
+
+    async with await opened(tmp_path, f"folder = '{inbox}'\n") as workspace:
+        folder = Folder(workspace.database, "shop", workspace.settings.sources["shop"])
+        found = await folder.feed(lose)
+        assert [(one.path, one.state) for one in found] == [
+            ("a.csv", "imported"), ("b.csv", "failed"),
+        ]  # fmt: skip
+        assert "cannot be read: [Errno 2]" in str(found[1].reason)
+        second.write_bytes(whole)
+        os.utime(second, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        done = await import_source(workspace, "shop")
+        assert (done.new, done.aside) == (2, 0)
+
+
 async def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
     inbox = tmp_path / "inbox"
     inbox.mkdir()
-    lines = f"folder = '{inbox}'\nsettle_seconds = 2\npattern = '*.csv'\n"
+    lines = f"folder = '{inbox}'\nsettle_seconds = 0.4\npattern = '*.csv'\n"
     async with await opened(tmp_path, lines) as workspace:
         ahead = drop(inbox, "b.csv", perfumes(5)[3:], age=-3600)
         drop(inbox, "a.csv", perfumes(3), age=0)
         waits = await import_source(workspace, "shop")
         assert waits.rows == 0 and [one.split()[0] for one in waits.notes] == ["a.csv", "b.csv"]
-        await asyncio.sleep(2.1)
+        await asyncio.sleep(0.5)
         assert (await import_source(workspace, "shop")).new == 5
         assert ahead.stat().st_mtime > time.time(), "its clock is ahead of ours"
 
@@ -297,9 +329,18 @@ async def test_a_database_is_read_on_from_where_it_was(tmp_path: Path, database_
         assert (again.rows, again.unchanged) == (2, 2), "equal values are read again"
         with shop.begin() as conn:
             conn.execute(text("DELETE FROM goods WHERE changed = 3"))
-        gone = await import_source(workspace, "shop")
-        assert gone.rows == 0 and "nothing has changed" in gone.notes[0]
+        back = await import_source(workspace, "shop")
+        assert (back.rows, back.unchanged) == (1, 1), "as after a backup was restored"
+        assert "“changed” went back, so all of it was read" in back.notes[-1]
+        assert (await import_source(workspace, "shop")).notes == []
     shop.dispose()
+
+
+def test_a_column_goes_on_from_what_it_can_be_compared_with() -> None:
+    assert has_grown(5, 5) and has_grown(5, 5.5) and has_grown(Decimal("5.1"), 6)
+    assert not has_grown(6, 5) and not has_grown(5, "6")
+    zoned = datetime(2026, 1, 1, tzinfo=UTC)
+    assert has_grown(zoned, zoned) and not has_grown(datetime(2026, 1, 1), zoned)
 
 
 async def test_times_of_another_database_come_back_as_times(

@@ -19,14 +19,14 @@ from sqlalchemy import Connection
 from waremill.app import auditing, importing
 from waremill.app.feeding.folders import Folder
 from waremill.app.feeding.pages import fetch
-from waremill.app.feeding.values import read_value, write_value
+from waremill.app.feeding.values import has_grown, read_value, write_value
 from waremill.app.import_preview import ImportPreview, preview_import
 from waremill.app.importing import PROBLEMS_KEPT, Imported, ImportOptions
 from waremill.catalog.readers.database import newest
 from waremill.errors import ConfigError, NotFound, SourceError, Where
 from waremill.settings.load import Source
 from waremill.store import sources as store
-from waremill.store.sources import ASIDE, WAITING
+from waremill.store.sources import ASIDE, FAILED, WAITING
 
 if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
@@ -140,12 +140,13 @@ async def _import_changes(
     if greatest is None:
         return Imported(catalog=options.catalog or "", notes=[f"{name}: it gives no rows"])
     known = await database.read(store.newest_read, name)
-    if known is not None:
-        least = read_value(known)
-        if type(least) is not type(greatest) or greatest < least:
-            return Imported(catalog=options.catalog or "", notes=[f"{name}: nothing has changed"])
+    least = None if known is None else read_value(known)
+    back = least is not None and not has_grown(least, greatest)
+    if least is not None and not back:
         options = replace(options, since=(column, least))
     done = await importing.import_sources(database, [url], options)
+    if back:  # restored from a backup, for example: what changed since has smaller values
+        done.notes.append(f"{name}: “{column}” went back, so all of it was read")
     await database.write(store.note_newest, name, write_value(greatest))
     return done
 
@@ -174,6 +175,9 @@ async def _import_folder(
         if one.state == ASIDE:
             whole.aside += 1
             whole.notes.append(f"{one.path} is set aside until it changes: {one.reason}")
+        elif one.state == FAILED:
+            whole.aside += 1
+            whole.notes.append(f"{one.path} is tried again next time: {one.reason}")
         elif one.state == WAITING:
             whole.notes.append(f"{one.path} waits: {one.reason}")
     if not outcomes:

@@ -274,7 +274,8 @@ async def show_status(workspace: Workspace, status: RunStatus) -> None:
             "another run has in one"
         )
     if status.batches_settled:
-        click.echo(f"  {status.batches_settled:,} batches are done")
+        many = "batch is" if status.batches_settled == 1 else "batches are"
+        click.echo(f"  {status.batches_settled:,} {many} done")
     if status.knowledge:
         bases = ", ".join(status.knowledge)
         click.echo(f"  knowledge: {bases}; a model was asked anew for {status.asked:,} items")

@@ -10,6 +10,8 @@ from waremill.store.runs import clock
 from waremill.store.tables_schedules import source_files, source_states
 
 WAITING, IMPORTED, ASIDE = "waiting", "imported", "aside"
+FAILED = "failed"
+"""Of a file that did not arrive here: nothing is noted, so that it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,9 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a file: `imported`, `waiting` (it may still be written), or `aside`."""
+    """What became of a file: `imported`, `waiting` (it may still be written), `failed` (it did not
+    arrive here), or `aside`.
+    """
 
     path: str
     state: str
@@ -77,7 +79,10 @@ class Folder:
         with tempfile.TemporaryDirectory(prefix="waremill-source-") as folder:
             place = Path(folder) / file.path.rpartition("/")[2]
             try:
-                digest = await asyncio.to_thread(self._copy, file, place)
+                try:
+                    digest = await asyncio.to_thread(self._copy, file, place)
+                except OSError as error:  # says nothing about what is in it
+                    return Outcome(file.path, store.FAILED, f"it cannot be read: {_said(error)}")
                 file = replace(file, hash=digest)
                 if before is not None and before.hash == digest:
                     await self._note(replace(file, state=before.state, reason=before.reason))
@@ -143,7 +148,7 @@ class Folder:
         return path.lower().endswith(readable_suffixes())
 
     def _copy(self, file: SeenFile, place: Path) -> str:
-        """Copy a file to this machine; give its content's SHA-256."""
+        """Copy a file to this machine; give its content's SHA-256. Raises OSError."""
         system, root = self._open()
         if file.size > LARGEST:
             raise SourceError(f"the file is larger than {LARGEST >> 30} GB")
@@ -154,7 +159,7 @@ class Folder:
                     digest.update(chunk)
                     written.write(chunk)
         except Exception as error:  # each storage has errors of its own
-            raise SourceError(f"the file cannot be read: {_said(error)}") from None
+            raise OSError(_said(error)) from error
         return digest.hexdigest()
 
 

@@ -82,8 +82,10 @@ async def _pages(source: Source, most: int) -> AsyncIterator[Page]:
             seen.add(page.digest)
             yield page
             following = _following(source, page, url, params, pages)
-            if following is None or pages >= most:
+            if following is None or pages >= most < MOST_PAGES:
                 return
+            if pages >= most:
+                raise SourceError(f"the source has more than {MOST_PAGES:,} pages")
             url, params = following
 
 
@@ -216,8 +218,9 @@ def _read(source: Source, body: bytes, link: str) -> Page:
             raise SourceError("the source's page holds no list; say with items where it is")
         raise SourceError(f"the source's page holds no list under “{source.items}”")
     found = _NEXT.search(link)
-    rows = [one for one in items if isinstance(one, dict)]
-    return Page(rows, document, found[1] if found else None, sha256(body).digest())
+    if not all(isinstance(one, dict) for one in items):
+        raise SourceError("the source's list holds something that is no object")
+    return Page(items, document, found[1] if found else None, sha256(body).digest())
 
 
 def _at(document: Any, path: str) -> Any:

@@ -35,4 +35,15 @@ def read_value(text: str) -> Any:
     return Decimal(value) if kind == "decimal" else value
 
 
-__all__ = ["read_value", "write_value"]
+def has_grown(before: Any, now: Any) -> bool:
+    """Say whether a column goes on from a value: not where it went back, or is of another kind."""
+    numbers = isinstance(before, int | float | Decimal) and isinstance(now, int | float | Decimal)
+    if not numbers and type(before) is not type(now):
+        return False
+    try:
+        return bool(now >= before)
+    except TypeError:  # a time with its zone, and one without
+        return False
+
+
+__all__ = ["has_grown", "read_value", "write_value"]
