@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import orjson
@@ -25,6 +25,7 @@ from tests.workspaces import (
     perfumes,
     start_waremill,
     vendor_process,
+    vendor_stats,
     wait_for_calls,
     waremill,
     waremill_here,
@@ -204,7 +205,7 @@ def test_a_backup_while_a_run_works_is_whole_and_the_run_goes_on(
     tmp_path: Path, vendor_url: str
 ) -> None:
     folder = make_workspace(tmp_path / "shop", vendor_url, concurrency=4)
-    write_sheet(folder / "perfumes.csv", perfumes(300, "busy"))
+    write_sheet(folder / "perfumes.csv", perfumes(120, "busy"))
     process = start_waremill(folder, "run", "copy", "--from", "perfumes.csv", "--key", "sku")
     wait_for_calls(vendor_url, 10, process)
     done = waremill(folder, "backup", str(tmp_path / "b.tar.gz"))
@@ -213,24 +214,39 @@ def test_a_backup_while_a_run_works_is_whole_and_the_run_goes_on(
     assert ended.code == 0, ended.err
     assert waremill_here(tmp_path / "there", "restore", str(tmp_path / "b.tar.gz")).code == 0
     status = waremill_here(tmp_path / "there", "status", "last", "--json").json
-    assert status["state"] in ("running", "paused") and 0 < status["done"] < 300
+    assert status["state"] in ("running", "paused") and 0 < status["done"] < 120
     resumed = waremill(tmp_path / "there", "resume", "last", "--json")
-    assert resumed.code == 0 and resumed.json["done"] == 300, resumed.err
+    assert resumed.code == 0 and resumed.json["done"] == 120, resumed.err
+    assert made_of(f"sqlite:///{tmp_path / 'there' / '.waremill' / 'waremill.db'}") == (120, 120)
 
 
-def test_writers_do_not_begin_a_copy_anew(tmp_path: Path) -> None:
+def made_of(url: str) -> tuple[int, int]:
+    """How many results a database holds, and of how many items."""
+    engine = create_engine(make_url(url))
+    try:
+        with engine.connect() as conn:
+            query = text("SELECT count(*), count(DISTINCT item_id) FROM results")
+            results, items = conn.execute(query).one()
+            return results, items
+    finally:
+        engine.dispose()
+
+
+def test_writers_do_not_begin_a_copy_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small steps, and a writer between any two of them: one state, and an end."""
+    monkeypatch.setattr(backups, "PAGES", 50)
     source = tmp_path / "busy.db"
     with closing(sqlite3.connect(source, isolation_level=None)) as conn:
         conn.execute("PRAGMA journal_mode=WAL")
         conn.execute("CREATE TABLE t (a, b)")
-        conn.executemany("INSERT INTO t VALUES (?, ?)", [(n, "x" * 2000) for n in range(20_000)])
+        conn.executemany("INSERT INTO t VALUES (?, ?)", [(n, "x" * 2000) for n in range(2_000)])
     stop = threading.Event()
     wrote = 0
 
     def write() -> None:
         nonlocal wrote
         with closing(sqlite3.connect(source, timeout=10, isolation_level=None)) as conn:
+            conn.execute("PRAGMA synchronous=OFF")
             while not stop.is_set():
                 conn.execute("BEGIN IMMEDIATE")
                 conn.execute("INSERT INTO t VALUES (-1, 'one')")
@@ -246,7 +262,7 @@ def test_writers_do_not_begin_a_copy_anew(tmp_path: Path) -> None:
         stop.set()
         thread.join()
     with closing(sqlite3.connect(tmp_path / "copy.db")) as conn:
-        assert conn.execute("SELECT count(*) FROM t WHERE a >= 0").fetchone()[0] == 20_000
+        assert conn.execute("SELECT count(*) FROM t WHERE a >= 0").fetchone()[0] == 2_000
         assert conn.execute("SELECT count(*) FROM t WHERE a < 0").fetchone()[0] % 2 == 0
     assert wrote
 
@@ -256,6 +272,22 @@ async def test_what_is_told_to_stop_leaves_nothing(shop: Path) -> None:
         backups.copy_out(
             f"sqlite:///{shop / '.waremill' / 'waremill.db'}", shop.parent / "copy.db", lambda: True
         )
+
+
+@contextmanager
+def beside(url: str) -> Iterator[str]:
+    """An empty database on the same server."""
+    other = make_url(url)
+    name = f"{other.database}_back"
+    engine = create_engine(other, isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        conn.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield other.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as conn:
+            conn.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        engine.dispose()
 
 
 class TestPostgres:
@@ -270,33 +302,50 @@ class TestPostgres:
     def test_there_and_back(self, tmp_path: Path, postgres_url: str, path: str) -> None:
         folder = make_workspace(tmp_path / "shop", "http://127.0.0.1:9/v1", database=postgres_url)
         sheet = write_sheet(folder / "perfumes.csv", perfumes(20))
-        assert waremill(folder, "import", str(sheet), "--key", "sku").code == 0
+        assert waremill_here(folder, "import", str(sheet), "--key", "sku").code == 0
         file = tmp_path / "b.tar.gz"
-        done = waremill(folder, "backup", str(file), PATH=path)
+        done = waremill_here(folder, "backup", str(file), PATH=path)
         assert done.code == 0, done.err
         assert "database/waremill.dump" in names(file)
         there = tmp_path / "there"
         again = waremill(tmp_path, "restore", str(file), "-C", str(there), PATH=path)
         assert again.code == 2 and "not empty" in again.err
         assert not there.exists()
-        other = make_url(postgres_url)
-        name = f"{other.database}_back"
-        engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as conn:
-            conn.execute(text(f"CREATE DATABASE {name}"))
-        try:
-            url = other.set(database=name).render_as_string(hide_password=False)
+        with beside(postgres_url) as url:
             there.mkdir()
             (there / ".env").write_text(f"WAREMILL_DATABASE_URL={url}\n")
-            back = waremill(tmp_path, "restore", str(file), "-C", str(there), PATH=path)
+            back = waremill_here(there, "restore", str(file), PATH=path)
             assert back.code == 0, back.err
-            assert waremill(there, "products", "--json").json["total"] == 20
+            assert waremill_here(there, "products", "--json").json["total"] == 20
             with create_engine(url).connect() as conn, pytest.raises(Exception, match="audit"):
                 conn.execute(text("DELETE FROM audit"))
-        finally:
-            with engine.connect() as conn:
-                conn.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-            engine.dispose()
+
+    def test_a_run_at_work_goes_on_where_it_is_restored(
+        self, tmp_path: Path, postgres_url: str, path: str, vendor_url: str
+    ) -> None:
+        """Both go on, in both databases every item is made once."""
+        folder = make_workspace(
+            tmp_path / "shop", vendor_url, concurrency=4,
+            files={".env": f"WAREMILL_DATABASE_URL={postgres_url}\n"},
+        )  # fmt: skip
+        write_sheet(folder / "perfumes.csv", perfumes(80, "busy there"))
+        before = vendor_stats(vendor_url)["calls"]
+        process = start_waremill(folder, "run", "copy", "--from", "perfumes.csv", "--key", "sku")
+        wait_for_calls(vendor_url, before + 10, process)
+        done = waremill_here(folder, "backup", str(tmp_path / "b.tar.gz"), PATH=path)
+        assert done.code == 0, done.err
+        assert finish(process).code == 0
+        with beside(postgres_url) as url:
+            there = tmp_path / "there"
+            there.mkdir()
+            (there / ".env").write_text(f"WAREMILL_DATABASE_URL={url}\n")
+            file = str(tmp_path / "b.tar.gz")
+            assert waremill_here(there, "restore", file, PATH=path).code == 0
+            found = waremill_here(there, "status", "last", "--json").json
+            assert 0 < found["done"] < 80, found
+            resumed = waremill(there, "resume", "last", "--json")
+            assert resumed.code == 0 and resumed.json["done"] == 80, resumed.err
+            assert made_of(url) == made_of(postgres_url) == (80, 80)
 
     def test_without_its_programs_the_command_is_named(
         self, tmp_path: Path, postgres_url: str
