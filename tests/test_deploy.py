@@ -19,6 +19,7 @@ from click import Command, Context
 from tests.workspaces import ROOT
 
 from waremill.cli import cli
+from waremill.settings import load_settings
 
 DEPLOY = ROOT / "deploy"
 GCS, RAYLET = 6379, 6380
@@ -122,6 +123,18 @@ def test_what_compose_says_to_type_are_commands_that_exist() -> None:
     wanted = set(re.findall(r"\$\{(\w+):\?", text))
     exported = re.search(r"export (.+)", text)
     assert exported and wanted == {one.partition("=")[0] for one in exported[1].split()}
+
+
+def test_a_server_starts_with_the_settings_compose_asks_for(tmp_path: Path) -> None:
+    """Without a name to be asked by, a server for others does not start."""
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    lines = re.findall(r"^#   (\[\w+\]|\w+ = .+)$", text, re.MULTILINE)
+    (tmp_path / "waremill.toml").write_text("\n".join(lines), encoding="utf-8")
+    settings = load_settings(tmp_path)
+    assert settings.ray.address == f"ray-head:{GCS}"
+    assert settings.server.hosts
+    published = loaded("compose.yaml")["services"]["server"]["ports"]
+    assert settings.server.hosts[0].partition(":")[2] == published[0].split(":")[1]
 
 
 def pods() -> list[tuple[str, dict[str, Any], dict[str, str]]]:
