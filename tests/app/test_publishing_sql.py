@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,18 @@ async def test_a_database_that_cannot_be_is_said_without_its_password(tmp_path: 
             with pytest.raises(ConfigError) as caught:
                 await publishing.publish(workspace, run, "own")
         assert said in str(caught.value) and "secret" not in str(caught.value)
+
+
+async def test_a_database_that_does_not_answer_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    """Its server stands in this loop: it can only hang up while the loop is not waiting for it."""
+    root = shop_at(tmp_path / "shop", "sqlite:///own.db")
+    server = await asyncio.start_server(lambda _, to: to.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    options = PublishOptions((f"postgresql://me@127.0.0.1:{port}/shop",))
+    async with server, open_workspace(root) as workspace:
+        run = await shop_run(workspace)
+        with pytest.raises(ConfigError, match="closed the connection"):
+            await publishing.publish(workspace, run, "own", options)
 
 
 async def test_targets_do_not_write_over_each_other(tmp_path: Path) -> None:

@@ -263,6 +263,7 @@ class Table:
             Declared("GET", f"{of_run}/faq/unanswered", "viewer", run, fine=(422,)),
             Declared("POST", f"{of_run}/publications", "operator", run,
                      {"json": {"channel": "feed", "dry_run": True}}),
+            Declared("GET", f"{of_run}/refusals", "operator", run, {"params": {"channel": "feed"}}),
             Declared("GET", "/v1/publish/channels", "viewer", of_team=False),
             Declared("GET", "/v1/publications", "signed-in"),
             Declared("GET", "/v1/publications/{publication}", "viewer", publication),

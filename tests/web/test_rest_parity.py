@@ -35,7 +35,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "review": (f"POST {RUN}/reviews/accept-where", f"POST {RUN}/reviews/count"),
     "report": (f"GET {RUN}/report",),
     "export": (f"GET {RUN}/export",),
-    "publish run": (f"POST {RUN}/publications",),
+    "publish run": (f"POST {RUN}/publications", f"GET {RUN}/refusals"),
     "publish list": ("GET /v1/publications",),
     "publish show": ("GET /v1/publications/{publication}",),
     "publish refusals": (

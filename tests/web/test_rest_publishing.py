@@ -144,6 +144,8 @@ async def test_all_refusals_are_read_by_page_and_as_a_file(
     assert [one["key"] for one in found] == keys and found[209]["number"] == 210
     assert found[:200] == made["refusals"]
     sheet = await client.get(f"{path}/export", params={"format": "jsonl"})
+    asked = {"channel": "google", "format": "jsonl"}
+    assert (await client.get(f"/v1/runs/{run}/refusals", params=asked)).content == sheet.content
     rows = [orjson.loads(line) for line in sheet.content.splitlines()]
     assert [row["key"] for row in rows] == keys and "151 characters" in rows[-1]["message"]
 

@@ -231,8 +231,9 @@ def _print(one: PublicationShown) -> None:
     rows = one.rows
     what = f"publication {one.publication}" if one.publication else "dry run, nothing was written"
     back = f", takes back {one.rolls_back}" if one.rolls_back else ""
+    state = f"{one.state}, nothing was published of" if one.state == "failed" else f"{one.state}:"
     click.echo(
-        f"{one.channel}, stage {one.stage}, {one.state}: {rows['new']:,} new rows, "
+        f"{one.channel}, stage {one.stage}, {state} {rows['new']:,} new rows, "
         f"{rows['changed']:,} changed, {rows['unchanged']:,} unchanged, "
         f"{rows['refused']:,} refused ({what}{back})"
     )

@@ -14,8 +14,15 @@ from waremill.app.publishing.distinct import Distinct
 from waremill.app.publishing.stages import in_stage
 from waremill.app.publishing.tally import Tally
 from waremill.catalog.publishers.channel import Judged, Problem, Record
-from waremill.catalog.publishers.mapping import Names, Values, check_names, mapped
+from waremill.catalog.publishers.mapping import (
+    ChannelMapping,
+    Names,
+    Values,
+    check_names,
+    mapped,
+)
 from waremill.domain import Asset, is_missing
+from waremill.errors import ConfigError
 from waremill.store import published as store_published
 from waremill.store import publishing as store
 from waremill.store import reporting
@@ -81,29 +88,39 @@ class Found:
 _Verdict = tuple[Drawn, Judged, list[Problem]]
 
 
-async def names_of(workspace: Workspace, run: Run, assembly: Assembly) -> Names:
-    """Give what a mapping's names can mean for a run."""
+async def names_of(
+    workspace: Workspace, run: Run, assembly: Assembly, mapping: ChannelMapping
+) -> Names:
+    """Give what a mapping's names can mean for a run.
+
+    Where only the data tell which fields there are, they are read until all names mean something.
+    """
     attributes = dict.fromkeys(run.plan["columns"])
     if run.catalog_id is not None:
         for catalog in await workspace.catalogs():
             if catalog.id == run.catalog_id:
                 attributes |= dict.fromkeys(catalog.columns)
     fields = dict.fromkeys((step.name, name) for step in assembly.steps for name in step.fields)
-    if any(step.preview and not step.fields for step in assembly.steps):
-        fields |= await _fields_of_the_data(workspace, run)
-    return Names(tuple(attributes), tuple(fields))
-
-
-async def _fields_of_the_data(workspace: Workspace, run: Run) -> dict[tuple[str, str], None]:
-    """Find fields that only the data tell, as a category's schema decides them."""
-    found: dict[tuple[str, str], None] = {}
-    after = 0
-    targets = tuple(run.plan["targets"])
-    while page := await workspace.database.read(store.accepted_page, run.id, targets, after):
+    names = Names(tuple(attributes), tuple(fields))
+    open_steps = sum(1 for step in assembly.steps if step.preview and not step.fields)
+    after, targets = 0, tuple(run.plan["targets"])
+    while open_steps and (open_steps > 1 or not _all_mean_something(mapping, names)):
+        page = await workspace.database.read(store.accepted_page, run.id, targets, after)
+        if not page:
+            break
         after = page[-1].id
         for item in page:
-            found |= dict.fromkeys(item.fields)
-    return found
+            fields |= dict.fromkeys(item.fields)
+        names = Names(tuple(attributes), tuple(fields))
+    return names
+
+
+def _all_mean_something(mapping: ChannelMapping, names: Names) -> bool:
+    try:
+        check_names(mapping, names)
+    except ConfigError:
+        return False
+    return True
 
 
 class Judging:

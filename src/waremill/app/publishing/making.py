@@ -6,6 +6,7 @@ is done by this process, whoever waits for it or does not.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ async def publish(
     channel; nothing is changed then.
     """
     options = options or PublishOptions()
-    with kept_refusals(options.refusals) as refused:
+    async with kept_refusals(options.refusals) as refused:
         async with _prepared(workspace, run, channel, options, on_page) as job:
             if options.dry_run:
                 return [await _dry(job, refused)]
@@ -134,9 +135,10 @@ async def _prepared(
     stage = await _stage_of(workspace, found, settings, options)
     targets = targets_of(settings, found.plan["targets"], options.targets)
     assembly = await thaw(workspace.settings, workspace.database, found, check_models=False)
-    names = await names_of(workspace, found, assembly)
-    opened = open_channel(workspace, settings, options.out)
+    # On a thread: it reads a workbook, or waits for somebody's database.
+    opened = await asyncio.to_thread(open_channel, workspace, settings, options.out)
     try:
+        names = await names_of(workspace, found, assembly, opened.mapping)
         outputs = outputs_of(opened, workspace.settings.root, options.out, targets)
         _check_apart(opened, targets)
         judging = Judging(workspace, found, opened, names)

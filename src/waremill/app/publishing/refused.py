@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -97,19 +98,23 @@ class RefusalFile:
             _write(self._path, (Refusal(**orjson.loads(line)) for line in self._file))
 
 
-@contextmanager
-def kept_refusals(path: str | None) -> Iterator[RefusalFile]:
+def _place(path: str) -> Path:
+    place = Path(path).expanduser()
+    publisher_for(place)
+    return place
+
+
+@asynccontextmanager
+async def kept_refusals(path: str | None) -> AsyncIterator[RefusalFile]:
     """Give what collects refusals; they are written to `path` at a good end.
 
     Raises ConfigError at once for a path that no table can be written to.
     """
-    place = None if path is None else Path(path).expanduser()
-    if place is not None:
-        publisher_for(place)
+    place = None if path is None else _place(path)
     with tempfile.SpooledTemporaryFile(max_size=_HELD_BYTES) as file:
         kept = RefusalFile(file, place)
         yield kept
-        kept.write()
+        await asyncio.to_thread(kept.write)
 
 
 __all__ = ["RefusalFile", "export_refusals", "kept_refusals", "list_refusals"]

@@ -6,6 +6,7 @@ still that publication's are touched: what was published after it stays.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -69,7 +70,7 @@ async def _prepared(
     if found.state != "done":
         raise Conflict(f"publication {found.name} is {found.state}; only a done one is rolled back")
     settings = await find_channel(workspace, found.channel, found.team_id)
-    opened = open_channel(workspace, settings, out)
+    opened = await asyncio.to_thread(open_channel, workspace, settings, out)
     try:
         outputs = dict(found.outputs)
         if out:

@@ -119,9 +119,14 @@ class RunPublishing:
                 for no in one.refusals[:SHOWN]
             ]
             tables.table([t(f"publish.{head}") for head in heads], rows, label=t("publish.refused"))
-            if one.publication is not None:
+            if one.publication is None:
+                asked = {"channel": one.channel, "stage": one.stage,
+                         "format": "xlsx"}  # fmt: skip
                 _link(t("publish.all_refusals", count=one.refusal_count),
-                      f"{one.publication}/refusals/export?format=xlsx")  # fmt: skip
+                      f"runs/{one.run}/refusals?{urlencode(asked)}")  # fmt: skip
+            else:
+                _link(t("publish.all_refusals", count=one.refusal_count),
+                      f"publications/{one.publication}/refusals/export?format=xlsx")  # fmt: skip
 
     async def _listed(self) -> None:
         view, t = self._view, self._view.t
@@ -151,10 +156,9 @@ class RunPublishing:
             with ui.element("div").classes("wm-beside") as cell:
                 for file in one.files:
                     if file.sha256 is not None:
-                        _link(
-                            file.target or t("publish.file"),
-                            f"{name_of}/file?{urlencode({'target': file.target or ''})}",
-                        )
+                        asked = urlencode({"target": file.target or ""})
+                        _link(file.target or t("publish.file"),
+                              f"publications/{name_of}/file?{asked}")  # fmt: skip
                 tables.button(t("publish.back"), lambda: self._back(one))
             return cell
 
@@ -174,4 +178,4 @@ class RunPublishing:
 
 
 def _link(text: str, path: str) -> None:
-    tables.link(text, f"/v1/publications/{path}").props["download"] = True
+    tables.link(text, f"/v1/{path}").props["download"] = True

@@ -107,6 +107,28 @@ async def publish_run(
     return PublishedShown(publications=[_shown(begun)])
 
 
+@router.get("/runs/{run}/refusals", response_class=FileResponse, responses=SENT)
+async def export_what_is_refused(
+    workspace: Acting,
+    run: RunName,
+    channel: Annotated[Name, Query(description="The channel.")],
+    stage: Annotated[str | None, Query(max_length=10, description="1%, 10% or all.")] = None,
+    target: Annotated[list[TargetText] | None, Query(description="Default: the channel's.")] = None,
+    format: Annotated[Format, Query()] = "csv",
+) -> Response:
+    """Give all that a channel would refuse of a run as a file: a dry run of its own."""
+    found = await workspace.find_run(run, "operator")
+
+    async def write(place: FilePath) -> Sequence[str]:
+        options = PublishOptions(
+            stage=stage, dry_run=True, targets=tuple(target or ()), refusals=str(place)
+        )
+        await publishing.publish(workspace, found.name, channel, options)
+        return ()
+
+    return await attachment(f"{found.name}-{channel}-refusals.{format}", write)
+
+
 @router.get("/publications", response_model=Listing[PublicationShown])
 async def list_publications(
     workspace: Acting,
