@@ -183,7 +183,11 @@ def _by_number(shop: Shop, mine: At) -> list[Reach]:
     judged = {"verdict": "reject", "version": 0, "reason": "style"}
     back = {"key": theirs.keys[0], "field": "title", "result_id": ours.result}
     near = {"near": item}
+    published = {"channel": ours.channel, "dry_run": True}
     return [
+        Reach("POST", f"{own}/publications", published, 404, ours.channel),
+        Reach("GET", f"/v1/publications/{ours.publication}/file", {}),
+        Reach("GET", f"/v1/owners/channel/{ours.channel}", {}),
         Reach("GET", f"{own}/items/{item}", {}),
         Reach("GET", f"{own}/items/{ours.shot}/pictures/{ours.picture}", {}),
         Reach("GET", f"{own}/items/{ours.shot}/source-picture?column=photo", {}),

@@ -72,9 +72,12 @@ SERVER = """
 allow_private_webhooks = true
 [sources.store]
 url = "sqlite:///store.db?table=goods"
-[publish.feed]
+"""
+CHANNEL = """
+[publish.{name}]
 format = "shopify-csv"
-out = "feed.csv"
+mapping = "publish/feed.yaml"
+out = "{name}.csv"
 """
 FEED = """\
 columns: {Title: {from: title, default: Eau}, SKU: sku, URL handle: {from: sku, case: lower}}
@@ -98,6 +101,7 @@ class Things:
     template: str
     pipeline: str
     model: str
+    channel: str
     run: str = ""
     spare: str = ""
     again: str = ""
@@ -141,7 +145,8 @@ class Shop:
 
 
 def _things(word: str, team: str) -> Things:
-    return Things(word, team, f"{word}-goods", f"{word}-copy", f"{word}-launch", f"{word}-model")
+    names = [f"{word}-{kind}" for kind in ("goods", "copy", "launch", "model", "feed")]
+    return Things(word, team, *names)
 
 
 @asynccontextmanager
@@ -155,8 +160,10 @@ async def open_shop(folder: Path, database: Path) -> AsyncIterator[Shop]:
             name=one.word, template=one.template
         )
     async with Vendor() as vendor:
-        more = "".join(MODEL.format(name=one.word, url=vendor.url) for one in (ours, theirs))
-        root = make_workspace(folder, vendor.url, model=PRICE + more + SERVER, files=files)
+        both = (ours, theirs)
+        more = "".join(MODEL.format(name=one.word, url=vendor.url) for one in both) + SERVER
+        more += "".join(CHANNEL.format(name=one.channel) for one in both)
+        root = make_workspace(folder, vendor.url, model=PRICE + more, files=files)
         (root / ".waremill").mkdir()
         _write_store(root / "store.db")
         shutil.copy(database, root / ".waremill" / "waremill.db")
@@ -217,7 +224,7 @@ async def fill(shop: Shop, things: Things) -> None:
     await generate(workspace, things.template, {"name": f"Eau {things.word}", "brand": "House"})
     await Marking(workspace).mark(things.trial, things.tried[0], "title", "right")
     await _review(workspace, things)
-    (published,) = await publishing.publish(workspace, things.run, "feed")
+    (published,) = await publishing.publish(workspace, things.run, things.channel)
     things.publication = str(published.publication)
     await Browse(workspace).save_selection(things.catalog, things.word, "brand = 'House 1'")
     made = await Webhooks(workspace).add(
