@@ -30,7 +30,8 @@ class BatchFaults:
     A batch takes `seconds`. `submits` are the fates of the next submits: `429`, `500`, `lost` (the
     reply is lost, the batch is there), `ok`. `expired` and `unfinished` batches end with half of
     their lines, as expired and cancelled; `cut` results break off in the middle; `short` results
-    lack their last line. `hidden` lists of batches come out empty. `tokens` is how many may be
+    lack their last line; `mangled` ones have a first line that is no JSON; `odd` batches are shown
+    with counts that are none. `hidden` lists of batches come out empty. `tokens` is how many may be
     enqueued; a body with the word INVALID keeps an OpenAI batch from beginning.
     """
 
@@ -41,6 +42,8 @@ class BatchFaults:
     unfinished: int = 0
     cut: int = 0
     short: int = 0
+    mangled: int = 0
+    odd: int = 0
     hidden: int = 0
     tokens: int | None = None
 
@@ -173,7 +176,11 @@ class BatchDesk:
         batch.status = status
 
     def _shown(self, batch: Batch) -> bytes:
-        return http(200, orjson.dumps(self._look(batch)), {})
+        look = self._look(batch)
+        if self.faults.odd > 0:
+            self.faults.odd -= 1
+            look["request_counts"] = [1, 2, 3]
+        return http(200, orjson.dumps(look), {})
 
     def _look(self, batch: Batch) -> dict[str, Any]:
         self._refresh(batch)
@@ -264,6 +271,9 @@ class BatchDesk:
         late = "batch_expired" if batch.status == "expired" else "batch_cancelled"
         make = _anthropic_line if batch.anthropic else _openai_line
         lines = [orjson.dumps(make(name, status, body, late)) for name, status, body in rows]
+        if self.faults.mangled > 0 and lines:
+            self.faults.mangled -= 1
+            lines[0] = b'{"custom_id":' + lines[0]
         content = b"\n".join(lines) + b"\n" if lines else b""
         reply = http(200, content, {}, "application/jsonl")
         if self.faults.cut > 0 and content:

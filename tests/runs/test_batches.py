@@ -25,6 +25,7 @@ from tests.planned import item_rows
 from tests.vendor import Reply, Vendor
 from tests.vendor_batches import BatchFaults
 
+from waremill.calls.batching.driving import READS
 from waremill.domain import Chat, ImageRequest, Message, Model
 from waremill.providers.batches import batch_price, open_batches
 from waremill.runs.work import Ended
@@ -210,6 +211,31 @@ async def test_results_that_break_off_are_read_again(database: Database, protoco
     found = await left(database, run)
     assert (vendor.stats()["answered"], found.answers) == ({"1": 20}, 20)
     assert found.paid == found.item_paid
+
+
+@PROTOCOLS
+async def test_a_line_that_cannot_be_read_takes_no_other_with_it(
+    database: Database, protocol: str
+) -> None:
+    """What comes after it is paid for: it alone is asked again, once reading again did not help."""
+    run = await start(database, 6)
+    async with Vendor(batches=BatchFaults(mangled=READS)) as vendor:
+        async with batched(database, run, model(vendor, protocol)) as one:
+            assert await one.work() == Ended("done")
+        assert [len(one.lines) for one in vendor.desk.batches.values()] == [6, 1]
+    assert await states(database, run) == {"ready": 6}
+
+
+@PROTOCOLS
+async def test_a_batch_of_another_shape_is_looked_at_again(
+    database: Database, protocol: str
+) -> None:
+    run = await start(database, 3)
+    async with Vendor(batches=BatchFaults(odd=2)) as vendor:
+        async with batched(database, run, model(vendor, protocol)) as one:
+            assert await one.work() == Ended("done")
+        assert len(vendor.desk.batches) == 1
+    assert vendor.stats()["answered"] == {"1": 3}
 
 
 async def test_a_line_missing_from_the_results_goes_into_another_batch(database: Database) -> None:

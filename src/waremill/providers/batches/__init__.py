@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal, Protocol
 
 from waremill.domain import Chat, Model, Price, Response
 from waremill.errors import ConfigError
+from waremill.providers.http import Connection
 
 BatchState = Literal["running", "ended", "failed"]
 SKEW_SECONDS = 900
@@ -126,7 +128,7 @@ class Batches(Protocol):
 
     def results(self, look: BatchLook) -> AsyncIterator[Line]:
         """Give the results of an ended batch, in any order; raises Unavailable where they break
-        off.
+        off, and after all others where some cannot be read.
         """
 
     def read(self, line: Line, request: Chat) -> Response:
@@ -140,6 +142,23 @@ class Batches(Protocol):
 
     async def aclose(self) -> None:
         """Close connections."""
+
+
+@contextmanager
+def understanding(connection: Connection) -> Iterator[None]:
+    """Say that a reply is broken, where it has not the shape that the vendor documents."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise connection.broken("sent a batch that cannot be read") from None
+
+
+def rows_of(connection: Connection, page: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the batches of a page of a vendor's list; raises Unavailable where it holds others."""
+    rows = page.get("data") or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise connection.broken("sent a list of batches that cannot be read")
+    return rows
 
 
 def terms_of(model: Model) -> Terms | None:

@@ -19,9 +19,17 @@ from typing import Any
 import orjson
 
 from waremill.domain import Chat, Model, Response, Usage
-from waremill.errors import Refused
+from waremill.errors import Refused, Unavailable
 from waremill.providers import anthropic_messages
-from waremill.providers.batches import SKEW_SECONDS, BatchLook, Intent, Line, Terms
+from waremill.providers.batches import (
+    SKEW_SECONDS,
+    BatchLook,
+    Intent,
+    Line,
+    Terms,
+    rows_of,
+    understanding,
+)
 from waremill.providers.failures import detail_of, error_for
 from waremill.providers.http import Connection, base_urls
 from waremill.providers.pictures import needs_files, with_files
@@ -84,19 +92,19 @@ class AnthropicBatches:
         """Begin a batch."""
         # JSON has no line break outside of a text's escapes, so each ends an element.
         body = b'{"requests":[' + lines.rstrip(b"\n").replace(b"\n", b",") + b"]}"
-        return _look(await self._json("POST", "", body))
+        return self._look(await self._json("POST", "", body))
 
     async def find(self, intent: Intent) -> BatchLook | None:
         """Look for a batch of our size since it was meant, that is known to be no other."""
         after = ""
         for _ in range(PAGES):
             page = await self._json("GET", f"?limit=100{after}")
-            rows = page.get("data") or []
+            rows = rows_of(self._connection, page)
             for row in rows:
                 created = _seconds(row.get("created_at")) or 0.0
                 if created < intent.since - SKEW_SECONDS:
                     return None
-                look = replace(_look(row), certain=False)
+                look = replace(self._look(row), certain=False)
                 if look.total == intent.count and look.id not in intent.others:
                     return look
             if not page.get("has_more") or not rows:
@@ -106,13 +114,21 @@ class AnthropicBatches:
 
     async def look(self, id: str) -> BatchLook:
         """Say how a batch is."""
-        return _look(await self._json("GET", f"/{id}"))
+        return self._look(await self._json("GET", f"/{id}"))
 
     async def results(self, look: BatchLook) -> AsyncIterator[Line]:
         """Give the lines of the results."""
+        broken: Unavailable | None = None
         async with aclosing(self._connection.lines(f"/{look.id}/results")) as lines:
             async for raw in lines:
-                yield self._line(raw)
+                try:
+                    line = self._line(raw)
+                except Unavailable as error:  # those after it are paid for as well
+                    broken = error
+                else:
+                    yield line
+        if broken is not None:
+            raise broken
 
     def _line(self, raw: bytes) -> Line:
         try:
@@ -149,6 +165,10 @@ class AnthropicBatches:
 
     async def forget(self, look: BatchLook, file: str | None) -> None:
         """Delete nothing: results are archived after 29 days."""
+
+    def _look(self, data: Mapping[str, Any]) -> BatchLook:
+        with understanding(self._connection):
+            return _look(data)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from waremill.domain import Chat, Model, Response, Usage
-from waremill.errors import Refused
+from waremill.errors import Refused, Unavailable
 from waremill.providers import openai_chat
 from waremill.providers.batches import (
     SKEW_SECONDS,
@@ -28,6 +28,8 @@ from waremill.providers.batches import (
     Line,
     Problem,
     Terms,
+    rows_of,
+    understanding,
 )
 from waremill.providers.failures import detail_of, error_for
 from waremill.providers.http import Connection, base_urls
@@ -109,19 +111,19 @@ class OpenAIBatches:
             "input_file_id": file, "endpoint": ENDPOINT, "completion_window": WINDOW,
             "metadata": metadata,
         }  # fmt: skip
-        return _look(await self._json("POST", "/batches", orjson.dumps(body)))
+        return self._look(await self._json("POST", "/batches", orjson.dumps(body)))
 
     async def find(self, intent: Intent) -> BatchLook | None:
         """Look for a batch with our key, or of our file, among those since it was meant."""
         after = ""
         for _ in range(PAGES):
             page = await self._json("GET", f"/batches?limit=100{after}")
-            rows = page.get("data") or []
+            rows = rows_of(self._connection, page)
             for row in rows:
                 metadata = row.get("metadata") or {}
                 ours = intent.key in (metadata.get("waremill"), metadata.get("ds_name"))
                 if ours or (intent.file is not None and row.get("input_file_id") == intent.file):
-                    return _look(row)
+                    return self._look(row)
             old = rows and (rows[-1].get("created_at") or 0) < intent.since - SKEW_SECONDS
             if not page.get("has_more") or not rows or old:
                 return None
@@ -130,14 +132,22 @@ class OpenAIBatches:
 
     async def look(self, id: str) -> BatchLook:
         """Say how a batch is."""
-        return _look(await self._json("GET", f"/batches/{id}"))
+        return self._look(await self._json("GET", f"/batches/{id}"))
 
     async def results(self, look: BatchLook) -> AsyncIterator[Line]:
         """Give the lines of the answers' file, then those of the errors'."""
+        broken: Unavailable | None = None
         for file in look.files:
             async with aclosing(self._connection.lines(f"/files/{file}/content")) as lines:
                 async for raw in lines:
-                    yield self._line(raw)
+                    try:
+                        line = self._line(raw)
+                    except Unavailable as error:  # those after it are paid for as well
+                        broken = error
+                    else:
+                        yield line
+        if broken is not None:
+            raise broken
 
     def _line(self, raw: bytes) -> Line:
         try:
@@ -177,6 +187,10 @@ class OpenAIBatches:
         for one in (file, *look.files):
             if one is not None:
                 await self._connection.send("DELETE", f"/files/{one}")
+
+    def _look(self, data: Mapping[str, Any]) -> BatchLook:
+        with understanding(self._connection):
+            return _look(data)
 
     async def aclose(self) -> None:
         """Close the connections."""
