@@ -91,6 +91,22 @@ async def test_an_id_that_its_product_gave_up_is_free(workspace: Workspace) -> N
     assert made.refused == 0 and len(feed(workspace)) == 6 and "P001" in feed(workspace)
 
 
+async def test_a_rollback_gives_no_id_back_that_another_product_has_by_now(
+    workspace: Workspace,
+) -> None:
+    mapping = workspace.settings.root / "publish/google.yaml"
+    text = mapping.read_text(encoding="utf-8")
+    mapping.write_text(text.replace("id: sku", "id: name"), encoding="utf-8")
+    moved = await published(workspace, "香水")
+    mapping.write_text(text, encoding="utf-8")
+    await bring(workspace, renamed(spu="B")[:1], catalog="sale")
+    await published(workspace, "sale")
+    back = await publishing.roll_back(workspace, str(moved.publication))
+    assert back.rows["changed"] == 2
+    assert back.notes == ("1 products stay as they are: others have their ids now",)
+    assert sorted(feed(workspace)) == ["P000", "P001", "P002", "香水 0"]
+
+
 async def test_of_another_teams_product_nothing_is_told(workspace: Workspace) -> None:
     await Accounts(workspace).add_team("sale")
     sam = workspace.acting(Actor("sam", {2: "operator"}))

@@ -248,6 +248,22 @@ def accepted_page(
     ]  # fmt: skip
 
 
+def as_accepted(conn: Connection, product_ids: Sequence[int], target: str) -> list[Accepted]:
+    """Read products as items of no run: their ids stand for the items'."""
+    group, found = products.alias("grp"), list[Accepted]()
+    for start in range(0, len(product_ids), _IDS_A_QUERY):
+        query = (
+            select(products.c.id, products.c.key, products.c.group_id, group.c.key.label("grp_key"))
+            .outerjoin(group, group.c.id == products.c.group_id)
+            .where(products.c.id.in_(product_ids[start : start + _IDS_A_QUERY]))
+        )
+        found += [
+            Accepted(row.id, row.id, row.key, row.group_id, row.grp_key, target, {}, {})
+            for row in conn.execute(query)
+        ]
+    return found
+
+
 def _made(
     conn: Connection, item_ids: Sequence[int]
 ) -> dict[int, dict[tuple[str, str], tuple[Any, int]]]:

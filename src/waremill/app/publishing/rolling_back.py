@@ -7,9 +7,10 @@ still that publication's are touched: what was published after it stays.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection
@@ -17,6 +18,7 @@ from sqlalchemy import Connection
 from waremill.app import auditing
 from waremill.app.publishing import background
 from waremill.app.publishing.channels import Opened, find_channel, open_channel, outputs_of
+from waremill.app.publishing.distinct import Distinct
 from waremill.app.publishing.history import find_publication, shown
 from waremill.app.publishing.making import opening
 from waremill.app.publishing.shapes import PublicationShown
@@ -30,6 +32,9 @@ from waremill.app.publishing.writing import (
 from waremill.errors import Conflict
 from waremill.store import published as store_published
 from waremill.store import publishing as store
+from waremill.store import runs as store_runs
+from waremill.store.database import Database
+from waremill.store.published import Live
 from waremill.store.publishing import Publication, Receipt
 from waremill.store.tables import AnyRow
 
@@ -103,19 +108,21 @@ def _open(
 async def _restore(
     workspace: Workspace, opened: Opened, publication: Publication, found: Publication
 ) -> PublicationShown:
-    tally, after, last = Tally(), 0, ("", 0)
-    stays = moved_on = 0
-    end = await workspace.database.read(store.last_receipt, found.id)
+    tally, stays, moved_on, taken = Tally(), 0, 0, 0
+    database, whole = workspace.database, opened.channel.whole
+    run = await database.read(store_runs.get_run, found.run_id)
+    distinct = Distinct(workspace, run, opened)
+    end = await database.read(store.last_receipt, found.id)
     try:
-        while page := await workspace.database.read(store.receipts_page, found.id, after):
-            after = page[-1].id
-            whole = opened.channel.whole
-            receipts, newer, kept = await workspace.database.read(_before, found, page, end, whole)
-            moved_on, stays = moved_on + newer, stays + kept
+        async for page in _whole_rows(workspace, found.id):
+            before = await database.read(_before, found, page, end, whole)
+            moved_on, stays = moved_on + before.newer, stays + before.stays
+            others = await _taken(database, opened, distinct, before)
+            taken += len(others)
+            receipts = [one for one in before.receipts if _place(one) not in others]
             for one in receipts:
                 tally.count(one.field, "taken_back" if one.value is None else "changed")
-                tally.rows["changed"] += (one.target, one.product_id) != last
-                last = (one.target, one.product_id)
+            tally.rows["changed"] += len({_place(one) for one in receipts})
             await add_receipts(workspace, publication, receipts, tally)
         if not tally.fields:
             raise Conflict(f"nothing of publication {found.name} is live any more")
@@ -123,16 +130,82 @@ async def _restore(
             tally.notes.append(f"{moved_on:,} values were published anew since; they stay")
         if stays:
             tally.notes.append(f"{stays:,} values had none before; they stay as they are")
+        if taken:
+            tally.notes.append(f"{taken:,} products stay as they are: others have their ids now")
         await write_and_count(workspace, opened, publication, tally)
     except BaseException as error:
         await fail(workspace, publication, error)
         raise
+    finally:
+        distinct.close()
     return await shown(workspace, publication.id)
+
+
+async def _whole_rows(workspace: Workspace, publication_id: int) -> AsyncIterator[list[AnyRow]]:
+    """Read a publication's receipts in pages that part no product's values."""
+    held: list[AnyRow] = []
+    after = 0
+    while page := await workspace.database.read(store.receipts_page, publication_id, after):
+        after = page[-1].id
+        held += page
+        whole = [row for row in held if _place(row) != _place(held[-1])]
+        held = held[len(whole) :]
+        if whole:
+            yield whole
+    if held:
+        yield held
+
+
+def _place(row: AnyRow | Receipt) -> tuple[str, int]:
+    return row.target, row.product_id
+
+
+async def _taken(
+    database: Database, opened: Opened, distinct: Distinct, before: _Before
+) -> set[tuple[str, int]]:
+    """Find the products, by target, that would get an id back which another one has by now."""
+    channel, found = opened.channel, set[tuple[str, int]]()
+    again: dict[str, dict[int, dict[str, Any]]] = {}
+    for (target, product_id), own in _by_place(before.receipts).items():
+        now = {
+            name: one.value for name, one in before.live[target].get(product_id, {}).items()
+            if one.value is not None
+        }  # fmt: skip
+        then = {**now, **{one.field: one.value for one in own}}
+        if (channel.identity(now), channel.group_identity(now)) != (
+            channel.identity(then), channel.group_identity(then)
+        ):  # fmt: skip
+            again.setdefault(target, {})[product_id] = then
+    for target, some in again.items():
+        items = await database.read(store.as_accepted, sorted(some), target)
+        refused, _ = await distinct.judge([(one, some[one.product_id]) for one in items])
+        found |= {(target, number) for number in refused}
+    return found
+
+
+def _by_place(receipts: Sequence[Receipt]) -> dict[tuple[str, int], list[Receipt]]:
+    found: dict[tuple[str, int], list[Receipt]] = {}
+    for one in receipts:
+        found.setdefault(_place(one), []).append(one)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What stood before a page of receipts, and what is live now.
+
+    `newer` counts values that are not live any more, `stays` those that had none before.
+    """
+
+    receipts: list[Receipt]
+    live: Mapping[str, Mapping[int, Mapping[str, Live]]]
+    newer: int
+    stays: int
 
 
 def _before(
     conn: Connection, found: Publication, page: Sequence[AnyRow], end: int, whole: bool
-) -> tuple[list[Receipt], int, int]:
+) -> _Before:
     """Give what stood before a publication's values; count those not live now, and those that stay.
 
     What had nothing before is taken back, but stays in a database, and where its row has got newer
@@ -168,4 +241,4 @@ def _before(
         value = None if text is None else orjson.loads(text)
         result = before.result_id if before is not None else None
         receipts.append(Receipt(row.target, row.product_id, row.field, value, result, row.id))
-    return receipts, newer, stays
+    return _Before(receipts, live, newer, stays)
