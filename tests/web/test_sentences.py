@@ -195,6 +195,8 @@ def test_advice_is_there_for_every_kind_that_has_one() -> None:
          "无权访问：openai 拒绝了密钥（401）：no such key"),
         ("maria rejected (wrong-fact) A-1 for de-DE 5 s ago; look again",
          "maria 5 秒前驳回了 A-1（de-DE）（事实错误），请重新查看"),
+        ("run 7-ab is paused: budget: the budget does not cover the next call",
+         "任务 7-ab已暂停：预算不足以支付下一次调用，请点“调整预算”后继续"),
         ("run 7-ab needs the role operator; maria is viewer",
          "任务 7-ab 需要“运营”角色，maria 的角色是“查看”"),
     ],

@@ -45,7 +45,7 @@ async def schedules_page(view: View) -> None:
         drawn[:] = now
         with view.steady(box):
             headings = (
-                view.t("sch.name"), view.t("runs.pipeline"), "!" + view.t("sch.cron"),
+                view.t("sch.name"), "!" + view.t("runs.pipeline"), "!" + view.t("sch.cron"),
                 "!" + view.t("sch.state"), "!" + view.t("sch.next"), view.t("sch.last"),
                 "#" + view.t("runs.budget"), "!" + view.t("runs.by"),
             )  # fmt: skip
@@ -64,7 +64,7 @@ def _removed(view: View, gone: Sequence[ScheduleView]) -> None:
     t = view.t
     with ui.element("details").classes("wm-fold"):
         plain("summary", t("sch.removed", count=len(gone)))
-        headings = (t("sch.name"), t("runs.pipeline"), "!" + t("sch.cron"),
+        headings = (t("sch.name"), "!" + t("runs.pipeline"), "!" + t("sch.cron"),
                     "!" + t("sch.removed_at"), t("sch.last"))  # fmt: skip
         rows = [
             (partial(tables.link, one.schedule.name, f"/schedules/{quote(one.schedule.name)}"),
