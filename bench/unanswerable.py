@@ -67,7 +67,6 @@ input:
   - facts: {label: Product}
   - question: {label: Question}
 output:
-  known: {type: boolean, description: "whether the data or the background answers it"}
   answer: {type: string, max_chars: 200, required: false, description: "one sentence"}
   sources:
     type: array
@@ -75,6 +74,7 @@ output:
     max: 4
     required: false
     description: "the numbers of the passages the answer rests on; 0 is the product's data"
+  known: {type: boolean, description: "whether the data or the background answers it"}
 """
 
 

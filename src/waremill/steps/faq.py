@@ -35,6 +35,7 @@ _SETTINGS = (
     "questions", "columns", "knowledge", "query", "top", "where", "facts", "most", "as", "template",
 )  # fmt: skip
 _OWN = "faq"
+# Known comes last: a small model that says it first says no before it has looked.
 _TEMPLATE = """\
 instruction: |
   You answer one question that shoppers ask about a product.
@@ -50,7 +51,6 @@ output:
     max_chars: 300
     required: false
     description: "the question, well written"
-  known: {type: boolean, description: "whether the data or the background answers it"}
   answer: {type: string, max_chars: 600, required: false, description: "one to three sentences"}
   sources:
     type: array
@@ -58,6 +58,7 @@ output:
     max: 6
     required: false
     description: "the numbers of the passages the answer rests on; 0 is the product's data"
+  known: {type: boolean, description: "whether the data or the background answers it"}
 """
 _NEEDED = ("known", "answer", "sources")
 
