@@ -30,7 +30,7 @@ from waremill.store.journal import Journal
 from waremill.store.limits import draw_rate
 from waremill.store.runs import Run
 from waremill.store.tables import calls
-from waremill.store.workers import give_back
+from waremill.store.workers import Hold
 
 PRICE = Price(1_000_000_000, 1_000_000_000)
 """One USD a million tokens each way: 1,000 nano-USD a token."""
@@ -128,7 +128,7 @@ async def desk(
         for endpoint in made.endpoints.values():
             await endpoint.provider.aclose()
         if purse is not None:
-            await database.write(give_back, run, purse.unspent())
+            await database.write(Hold(run).give_back, 1, purse.unspent())
             await database.write(store_runs.release, run, "paused", None, 0.0)
 
 

@@ -15,7 +15,7 @@ from waremill.store import runs as store
 from waremill.store.database import Database
 from waremill.store.limits import Quota, draw_rate, draw_shared_rate
 from waremill.store.tables import rates
-from waremill.store.workers import give_back
+from waremill.store.workers import Hold
 
 
 async def test_many_processes_together_never_draw_more_than_the_budget(
@@ -46,7 +46,7 @@ async def test_what_was_not_spent_is_returned_when_the_run_is_released(database:
     run = await claimed(database, await planned(database, budget=1000))
     assert await database.write(store.draw, run, 900)
     assert not await database.write(store.draw, run, 101)
-    await database.write(give_back, run, 300)
+    await database.write(Hold(run).give_back, 1, 300)
     await database.write(store.release, run, "paused", None, 0.0)
     run = await claimed(database, run)
     assert run.drawn == 600

@@ -23,7 +23,7 @@ from waremill.store.runs import Run
 from waremill.store.tables import spend
 from waremill.store.tables_batches import batch_requests, batches
 from waremill.store.tables_people import teams
-from waremill.store.workers import give_back
+from waremill.store.workers import Hold
 
 
 async def give(database: Database, budget: int | None, share: float = 1.0) -> None:
@@ -77,7 +77,7 @@ async def test_what_a_paused_runs_batches_may_cost_is_held_until_they_are_settle
     row = {"key": "k", "model": "m", "requests": 1, "bytes": 2, "tokens": 1, "reserved": 600}
     batch = await database.write(batching.intend, run, row, 1)
     assert await database.write(team_left, 1) == 350, "drawn by a run that is worked"
-    await database.write(give_back, run, 50)
+    await database.write(Hold(run).give_back, 1, 50)
     await database.write(store_runs.release, run, "paused", None, 0.0)
     assert await database.write(team_left, 1) == 400, "what is at the vendor still counts"
     again = await claimed(database, run)
@@ -88,7 +88,7 @@ async def test_what_a_paused_runs_batches_may_cost_is_held_until_they_are_settle
     assert await database.write(team_left, 1) == 400
     last = await claimed(database, again)
     await database.write(partial(batching.change, state="settled"), last, batch)
-    await database.write(give_back, last, 400)
+    await database.write(Hold(last).give_back, 1, 400)
     await database.write(store_runs.release, last, "paused", None, 0.0)
     assert await database.write(team_left, 1) == 800, "what it did not cost is back"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from waremill.app.assembly import Assembly, all_models
 from waremill.app.equipping import using
-from waremill.app.working import open_desk, thaw
+from waremill.app.working import PATIENCE_SECONDS, open_desk, thaw
 from waremill.errors import ConfigError, Conflict
 from waremill.runs.launch.ray import INSTALL, Crew, Driver, Span, WorkSpan
 from waremill.runs.work import Ended, Tally
@@ -76,6 +76,7 @@ async def open_part(root: str, run_id: int, epoch: int, worker: int) -> AsyncIte
 
     async with open_workspace(Path(root)) as workspace:
         database = workspace.database
+        database.patience = PATIENCE_SECONDS
         run = await database.read(store_runs.get_run, run_id)
         if run.epoch != epoch:
             raise Conflict(f"run {run.name} was taken over by another worker")

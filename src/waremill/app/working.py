@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -28,7 +29,7 @@ from waremill.calls import Caller, Endpoint
 from waremill.calls.batching import Stock
 from waremill.calls.budget import Budget
 from waremill.catalog.selection import compile_where
-from waremill.errors import ConfigError, Conflict
+from waremill.errors import ConfigError, Conflict, DatabaseGone
 from waremill.runs.files import RunFiles
 from waremill.runs.trace import Watch
 from waremill.runs.work import AtWork, Ended, Worker, WorkLimits
@@ -40,7 +41,7 @@ from waremill.store.journal import Journal
 from waremill.store.limits import draw_money, find_quota, team_left
 from waremill.store.runs import Run
 from waremill.store.tables import dumps, items, products
-from waremill.store.workers import Hold, give_back
+from waremill.store.workers import Hold, at_work
 
 PULSE_SECONDS = 5.0
 PATIENCE_SECONDS = 120.0
@@ -140,7 +141,8 @@ async def open_desk(
         models = Endpoints(settings, database, assembly.models, quota, priority_of(run))
         async with models as endpoints:
             journal = Journal(database, hold)
-            budget = await open_budget(settings, database, run, assembly.models)
+            parts = 1 if hold.worker is None else await database.read(at_work, run)
+            budget = await open_budget(settings, database, run, assembly.models, parts)
             most = [endpoints[name].limiter.most for name in assembly.models]
             limits = WorkLimits(
                 max(most, default=settings.limits.concurrency), settings.limits.error_rate,
@@ -158,7 +160,8 @@ async def open_desk(
         if tracer is not None:
             await asyncio.to_thread(tracer.close)
         if budget is not None and (unspent := budget.unspent()):
-            await database.write(give_back, run, unspent)
+            with contextlib.suppress(Conflict):
+                await database.repeat(hold.give_back, secrets.randbits(62), unspent)
 
 
 async def work_here(
@@ -175,7 +178,7 @@ async def work_here(
             return await _work_in_batches(settings, desk, worker, on_start)
         on_start(worker)
         ended = await worker.work()
-        await database.write(store_runs.beat, run, worker.progress())
+        await database.repeat(store_runs.beat, run, worker.progress())
         return ended
 
 
@@ -190,7 +193,7 @@ async def _work_in_batches(
         if worker.run.command == "cancel":
             worker.stop(Ended("cancelled", "cancelled by a user"))
         ended = await wind_up(batching, await worker.work())
-        await desk.database.write(store_runs.beat, worker.run, worker.progress())
+        await desk.database.repeat(store_runs.beat, worker.run, worker.progress())
         return ended
 
 
@@ -226,19 +229,23 @@ async def work_run(
         raise
     except (asyncio.CancelledError, KeyboardInterrupt):
         ended = Ended("interrupted")
+        database.patience = 0.0
         raise
     except BaseException as error:
         ended = Ended("paused", str(error) or type(error).__name__)
+        if isinstance(error, DatabaseGone):  # it was waited for
+            database.patience = 0.0
         raise
     finally:
         state = "paused" if ended.state == "interrupted" else ended.state
         reason = "interrupted" if ended.state == "interrupted" else ended.reason
         pulse.cancel()
-        database.patience = 0.0
-        # A release that comes too late is a Conflict: the run is somebody else's, who settles it.
+        # A release that comes too late is a Conflict: the run is somebody else's, who settles it,
+        # or it was released and no word of it came.
         with contextlib.suppress(Conflict):
             seconds = time.monotonic() - started
-            await database.write(_release, run, Ended(state, reason), seconds)
+            await database.repeat(_release, run, Ended(state, reason), seconds)
+        database.patience = 0.0
     return await database.read(store_runs.get_run, run.id)
 
 
@@ -250,12 +257,12 @@ def _release(conn: Connection, run: Run, ended: Ended, seconds: float) -> None:
 
 
 async def open_budget(
-    settings: Settings, database: Database, run: Run, models: Iterable[str]
+    settings: Settings, database: Database, run: Run, models: Iterable[str], parts: int = 1
 ) -> Budget | None:
     """Open what a run may spend: its own budget, and what is left of its team's month.
 
-    None where there is neither. Raises ConfigError for a team with a budget and a model without a
-    price.
+    None where there is neither; `parts` is how many processes share it. Raises ConfigError for a
+    team with a budget and a model without a price.
     """
     left = await database.write(team_left, run.team_id)
     if left is not None:
@@ -270,7 +277,7 @@ async def open_budget(
             budget.whose = "the team's monthly budget"
         return refused is None
 
-    budget = Budget(run.budget if run.budget is not None else max(left or 0, 0), draw)
+    budget = Budget(run.budget if run.budget is not None else max(left or 0, 0), draw, parts)
     return budget
 
 

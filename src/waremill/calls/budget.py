@@ -15,17 +15,23 @@ Draw = Callable[[int], Awaitable[bool]]
 """Draws an amount in nano-USD from the run; False when that much is not left."""
 
 
+SLICES = 64
+"""Into how many slices a budget is cut."""
+
+
 class Budget:
     """One process's share of a run's budget; amounts are nano-USD.
 
-    `whose` names the budget that refused last, for the message.
+    `parts` is how many processes share it from the start: the more they are, the smaller are their
+    slices, so that together they hold little that they do not need. `whose` names the budget that
+    refused last, for the message.
     """
 
     whose = "the budget"
 
-    def __init__(self, total: int, draw: Draw) -> None:
+    def __init__(self, total: int, draw: Draw, parts: int = 1) -> None:
         self._draw = draw
-        self._slice = max(1, total // 64)
+        self._slice = max(1, total // (SLICES * max(parts, 1)))
         self.available = 0
         self._reserved = 0
         self._settled = asyncio.Event()

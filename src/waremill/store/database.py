@@ -31,6 +31,10 @@ EXPORTS_AT_ONCE = 2
 SETTLE_SECONDS = 2
 """How long emptying SQLite's log waits for who reads just now."""
 LOOK_AGAIN_SECONDS = 0.5
+GIVEN_UP = "deadlock"
+"""The limit of a transaction that the database gave up for another one's sake."""
+GIVEN_UP_AT_MOST = 10
+"""How often such a transaction is tried again before that is said."""
 STEPS_BETWEEN_LOOKS = 100_000
 """SQLite's own steps between two looks at the clock: some milliseconds."""
 Dialect = Literal["sqlite", "postgresql"]
@@ -50,7 +54,7 @@ class Database:
     its own, as has `read_all` for exports, which may take as long as they take.
 
     `patience` is for how many seconds `read` and `repeat` try again while the database does not
-    answer, as when it is restarted.
+    answer, as when it is restarted. They also try again what it gave up for another's sake.
     """
 
     def __init__(self, url: str, *, readers: int = 0) -> None:
@@ -119,12 +123,17 @@ class Database:
     async def _patiently(
         self, thread: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any
     ) -> T:
-        """Do some work on a thread, again while the database does not answer."""
+        """Do some work on a thread, again while the database does not answer or gives it up."""
         loop = asyncio.get_running_loop()
         until = math.inf
+        given_up = 0
         while True:
             try:
                 return await loop.run_in_executor(thread, work, *arguments)
+            except LimitReached as error:
+                given_up += 1
+                if error.limit != GIVEN_UP or given_up > GIVEN_UP_AT_MOST:
+                    raise
             except DatabaseGone:
                 until = min(until, loop.time() + self.patience)
                 if loop.time() >= until:
@@ -210,18 +219,20 @@ def said_plainly(url: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        detail = str(error.orig).strip().splitlines()[0] if error.orig else "no detail"
+        detail = (str(error.orig).strip().splitlines() or ["no detail"])[0]
         lowered = detail.lower()
         name = make_url(url).render_as_string(hide_password=True)
-        if "disk is full" in lowered or "no space left" in lowered:
+        # PostgreSQL says it in its own language; its codes are the same in all.
+        code = getattr(error.orig, "sqlstate", None) or ""
+        if code == "53100" or "disk is full" in lowered or "no space left" in lowered:
             raise LimitReached(
                 f"the disk that holds {name} is full; free some space and resume", limit="disk"
             ) from error
-        if "readonly" in lowered or "unable to open" in lowered:
+        if code == "42501" or "readonly" in lowered or "unable to open" in lowered:
             raise ConfigError(f"the database {name} cannot be written: {detail}") from error
         if "not a database" in lowered or "malformed" in lowered:
             raise ConfigError(f"{name} is not a database of ours: {detail}") from error
-        if "interrupted" in lowered or "statement timeout" in lowered:
+        if code == "57014" or "interrupted" in lowered:
             raise ConfigError(
                 f"reading took longer than {READ_SECONDS:g} seconds; narrow what is asked for"
             ) from error
@@ -229,9 +240,24 @@ def said_plainly(url: str) -> Iterator[None]:
             raise LimitReached(
                 f"the database {name} stayed locked: {detail}", limit="lock"
             ) from error
-        if isinstance(error, OperationalError) and ("connection" in lowered or "server" in lowered):
+        if code in _GIVEN_UP:
+            raise LimitReached(
+                f"the database {name} gave a change up for another one's sake: {detail}; try again",
+                limit=GIVEN_UP,
+            ) from error
+        if code.startswith(_AWAY) or (
+            isinstance(error, OperationalError)
+            and not code
+            and ("connection" in lowered or "server" in lowered)
+        ):
             raise DatabaseGone(f"the database {name} does not answer: {detail}") from error
         raise
+
+
+_GIVEN_UP = ("40001", "40P01")
+_AWAY = ("08", "57P01", "57P02", "57P03", "25006")
+"""Codes of PostgreSQL (its appendix A): two writers that could not both go on; a connection that
+broke, a server that stops, starts, or after a fail-over only reads."""
 
 
 def _open_engine(url: str, readers: int = 0) -> Engine:

@@ -188,7 +188,10 @@ def _write(conn: Connection, rows: Writes) -> None:
     """Write one group in the caller's transaction."""
     for name, (statement, values) in _STATEMENTS.items():
         if group := getattr(rows, name):
-            statement.run(conn, list(map(values, group)))
+            ready = list(map(values, group))
+            if name in _OF_ALL:
+                ready.sort(key=itemgetter(0))
+            statement.run(conn, ready)
     if rows.results:
         _insert_results(conn, rows.results)
     if rows.calls:
@@ -245,6 +248,9 @@ _STATEMENTS: Mapping[str, tuple[BulkInsert | BulkUpdate, _Getter]] = {
     "batch_waiters": _insert(batch_waiters, "run_id hash item_id", ("run_id", "hash", "item_id")),
     "parked": (BulkUpdate(items, ("state",)), itemgetter("state", "b_id")),
 }
+_OF_ALL = ("answers", "derivations")
+"""What two runs may make at once; written in the order of hashes, so that two writers never wait
+for each other."""
 _RESULTS = BulkInsert(
     results,
     ("id", "item_id", "product_id", "target", "step", "origin", "values", "findings", "provenance",

@@ -296,10 +296,13 @@ def shut_all_out(conn: Connection, run_id: int) -> None:
 
 
 def release(conn: Connection, run: Run, state: str, reason: str | None, seconds: float) -> None:
-    """Give a run up: its state, and the seconds it was worked."""
+    """Give a run up: its state, and the seconds it was worked.
+
+    Raises Conflict where somebody else has it, or it was given up already.
+    """
     changed = conn.execute(
         update(runs)
-        .where(runs.c.id == run.id, runs.c.epoch == run.epoch)
+        .where(runs.c.id == run.id, runs.c.epoch == run.epoch, runs.c.owner.is_not(None))
         .values(owner=None, heartbeat=None, state=state, reason=reason, command=None,
                 ended_at=clock(conn),
                 worked_seconds=runs.c.worked_seconds + seconds)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from waremill.errors import Conflict
 from waremill.store import runs as store_runs
@@ -44,6 +44,18 @@ class Hold:
         if self.worker is not None:
             query = select(workers.c.committed).where(workers.c.id == self.worker)
         return conn.execute(query).scalar() == token
+
+    def give_back(self, conn: Connection, token: int, amount: int) -> None:
+        """Return what was drawn from the run's budget and not spent, once, however often called.
+
+        Raises Conflict when the hold is lost: somebody else counts with what was drawn.
+        """
+        if self.committed(conn, token):
+            return
+        self.commit(conn, token)
+        conn.execute(
+            update(runs).where(runs.c.id == self.run.id).values(drawn=runs.c.drawn - amount)
+        )
 
     def beat(self, conn: Connection, progress: Mapping[str, Any]) -> str | None:
         """Say the worker lives and how far it is; give the command somebody left, if any."""
@@ -113,13 +125,12 @@ def progress_of(conn: Connection, run: Run) -> list[dict[str, Any]]:
     return [orjson.loads(row) for row in rows]
 
 
-def give_back(conn: Connection, run: Run, amount: int) -> None:
-    """Return what was drawn from a run's budget and not spent, while the run is the same's."""
-    conn.execute(
-        update(runs)
-        .where(runs.c.id == run.id, runs.c.epoch == run.epoch)
-        .values(drawn=runs.c.drawn - amount)
+def at_work(conn: Connection, run: Run) -> int:
+    """Count the workers of a run that may write."""
+    query = select(func.count()).where(
+        workers.c.run_id == run.id, workers.c.epoch == run.epoch, workers.c.lost.is_(False)
     )
+    return int(conn.execute(query).scalar_one())
 
 
-__all__ = ["Hold", "arrived", "enrol", "give_back", "progress_of", "shut_out"]
+__all__ = ["Hold", "arrived", "at_work", "enrol", "progress_of", "shut_out"]

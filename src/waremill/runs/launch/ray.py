@@ -25,7 +25,7 @@ from contextlib import (
 from dataclasses import dataclass
 from typing import Any, cast
 
-from waremill.errors import ConfigError, Conflict, WaremillError
+from waremill.errors import ConfigError, Conflict, DatabaseGone, WaremillError
 from waremill.runs.work import BEAT_SECONDS, Ended
 from waremill.store import items as store_items
 from waremill.store import runs as store_runs
@@ -52,7 +52,9 @@ LOSSES = 3
 ANSWER_SECONDS = 10.0
 """How long a cluster's address may take to answer at all."""
 START_SECONDS = 300.0
-"""How long is waited for the first worker: a cluster may have to start a machine for it."""
+"""How long a run may be without any worker: a cluster may have to start a machine for one."""
+LONGEST_PAUSE = 60.0
+"""Seconds between two actors of one place, where one after the other dies before it works."""
 GRACE_SECONDS = 30.0
 """How long workers may finish their calls in flight after a stop."""
 
@@ -62,13 +64,14 @@ class Crew:
     """Where the workers are, how many, and what each asks its node for.
 
     `address` None starts a cluster on this machine for the run; `workers` None takes as many as
-    the cluster has room for at the start.
+    the cluster has room for at the start. A run may be without any worker for `room_seconds`.
     """
 
     address: str | None = None
     workers: int | None = None
     cpus: float = 1.0
     gpus: float = 0.0
+    room_seconds: float = START_SECONDS
 
 
 class Part:
@@ -121,7 +124,9 @@ class Driver:
         self._rest = 0
         self._exhausted = False
         self._at_work = 0
-        self._arrived: set[asyncio.Task[Any]] = set()
+        self._present: set[asyncio.Task[Any]] = set()
+        self._alone_since = self._started
+        self._stillborn = 0
         self._losses: Counter[Span] = Counter()
         self._changed = asyncio.Condition()
         self._stop: Ended | None = None
@@ -148,8 +153,6 @@ class Driver:
 
     async def work(self) -> Ended:
         """Work until nothing is pending or something stops the run."""
-        self._states.update(await self._database.read(store_items.count_states, self.run.id))
-        self._rest = self._states["pending"]
         await _answers(self._crew.address)
         with _own_output():
             return await self._connect_and_drive()
@@ -157,14 +160,20 @@ class Driver:
     async def _connect_and_drive(self) -> Ended:
         ray = await asyncio.to_thread(_connected, self._crew)
         try:
-            self._places = self._crew.workers or max(
-                1, int(ray.cluster_resources().get("CPU", 1) / max(self._crew.cpus, 0.01))
-            )
-            return await self._drive(ray)
+            return await self.drive(ray)
+        except ConnectionError as error:  # the client of `ray://` lost its server
+            told, *_ = str(error).strip().splitlines() or [type(error).__name__]
+            return Ended("paused", f"the connection to the cluster was lost: {told}")
         finally:
             await asyncio.to_thread(ray.shutdown)
 
-    async def _drive(self, ray: Any) -> Ended:
+    async def drive(self, ray: Any) -> Ended:
+        """Work as `work` does, over a cluster that `ray` is connected to."""
+        room = int(ray.cluster_resources().get("CPU", 1) / max(self._crew.cpus, 0.01))
+        self._places = self._crew.workers or max(1, room)
+        self._states.update(await self._database.read(store_items.count_states, self.run.id))
+        self._rest = self._states["pending"]
+        self._alone_since = time.monotonic()
         places = {asyncio.create_task(self._place(ray)) for _ in range(self._places)}
         heart = asyncio.create_task(self._heart())
         watch = {*places, heart, asyncio.create_task(self._stopping.wait())}
@@ -176,11 +185,16 @@ class Driver:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if self._stopping.is_set():
                 # Workers read the command themselves, with their next beat.
-                await self._database.repeat(store_runs.leave_command, self.run, "pause")
+                command = "cancel" if self._stop == _CANCELLED else "pause"
+                await self._database.repeat(store_runs.leave_command, self.run, command)
+                async with self._changed:  # nobody may be at work, and nothing is to be handed out
+                    self._changed.notify_all()
                 await asyncio.wait({over}, timeout=GRACE_SECONDS)
-            if over.done() and self._arrived:  # they give back what they drew and did not use
-                await asyncio.wait(self._arrived, timeout=GRACE_SECONDS)
+            if over.done() and self._present:  # they give back what they drew and did not use
+                await asyncio.wait(self._present, timeout=GRACE_SECONDS)
             if (error := _raised(watch)) is not None:
+                if isinstance(error, DatabaseGone):  # it was waited for
+                    self._database.patience = 0.0
                 raise error
         finally:
             for task in (*watch, over):
@@ -205,27 +219,57 @@ class Driver:
         """Keep one actor and give it spans; a new one where it is lost."""
         options = {"num_cpus": self._crew.cpus, "num_gpus": self._crew.gpus, "max_restarts": 0,
                    "scheduling_strategy": "SPREAD"}  # fmt: skip
+        pause = BEAT_SECONDS
         while self._stop is None:
-            worker = await self._database.write(store_workers.enrol, self.run)
+            worker = await self._database.repeat(store_workers.enrol, self.run)
             actor = ray.remote(Part).options(**options).remote(self._build, worker)
             try:
                 node = await _answer(actor.node.remote())
-                self._arrived.add(cast("asyncio.Task[Any]", asyncio.current_task()))
+                self._came()
+                pause = BEAT_SECONDS
                 await self._database.repeat(store_workers.arrived, worker, node)
                 if await self._kept_busy(ray, actor, worker):
                     return
-            except ray.exceptions.RayActorError:  # it died before it had a span
-                await asyncio.sleep(BEAT_SECONDS)
+            except ray.exceptions.RayTaskError:
+                raise
+            except ray.exceptions.RayError as error:  # it died before it had a span
+                self._died_young(error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
             finally:
-                ray.kill(actor)
-                await self._database.repeat(store_workers.shut_out, worker)
+                self._left()
+                try:
+                    ray.kill(actor)
+                finally:
+                    await self._database.repeat(store_workers.shut_out, worker)
+
+    def _came(self) -> None:
+        """Note that this place's actor is there."""
+        self._stillborn = 0
+        self._present.add(cast("asyncio.Task[Any]", asyncio.current_task()))
+
+    def _left(self) -> None:
+        """Note that this place's actor is not there any more."""
+        self._present.discard(cast("asyncio.Task[Any]", asyncio.current_task()))
+        if not self._present:
+            self._alone_since = time.monotonic()
+
+    def _died_young(self, error: Exception) -> None:
+        """Stop the run where no worker can even start, as where nodes lack what it is made of."""
+        self._stillborn += 1
+        if self._stillborn >= LOSSES and not self._present:
+            words = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
+            reason = f"workers: {LOSSES} died before they could begin: {words[-1].strip()}"
+            self.stop(Ended("paused", reason))
 
     async def _kept_busy(self, ray: Any, actor: Any, worker: int) -> bool:
         """Give an actor spans until none is left; False when it is lost before that."""
         while (span := await self._next()) is not None:
             try:
                 ended = await _answer(actor.work.remote(span))
-            except ray.exceptions.RayActorError as error:
+            except ray.exceptions.RayTaskError:  # raised by us, and no loss of a worker
+                raise
+            except ray.exceptions.RayError as error:  # it, its memory or its node is gone
                 ended = Ended("lost", str(error))
             except asyncio.CancelledError:
                 await self._put(span)
@@ -290,6 +334,7 @@ class Driver:
         await self._put(span)
 
     async def _heart(self) -> None:
+        crew = self._crew
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             told = await self._database.read(store_workers.progress_of, self.run)
@@ -299,15 +344,17 @@ class Driver:
             if command == "pause":
                 self.stop(Ended("paused", "paused by a user"))
             elif command == "cancel":
-                self.stop(Ended("cancelled", "cancelled by a user"))
+                self.stop(_CANCELLED)
             elif self._deadline is not None and seconds > self._deadline:
                 self.stop(Ended("paused", "deadline: the time for this run is over"))
-            elif not self._arrived and seconds > START_SECONDS:
-                crew = self._crew
+            elif not self._present and time.monotonic() - self._alone_since > crew.room_seconds:
                 self.stop(
                     Ended("paused", f"the cluster has had no room for a worker, which asks for "
-                          f"{crew.cpus:g} CPU and {crew.gpus:g} GPU, for {START_SECONDS:g} s")
+                          f"{crew.cpus:g} CPU and {crew.gpus:g} GPU, for {crew.room_seconds:g} s")
                 )  # fmt: skip
+
+
+_CANCELLED = Ended("cancelled", "cancelled by a user")
 
 
 async def _answer(reference: Any) -> Any:
