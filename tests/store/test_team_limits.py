@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import Any
 
-from sqlalchemy import insert, update
+import pytest
+from sqlalchemy import event, insert, update
 from tests.planned import claimed, planned
 
 from waremill.store import batches as batching
@@ -104,6 +106,32 @@ async def test_a_run_may_fetch_what_its_batches_bring_though_they_took_the_last_
     await database.write(lambda conn: conn.execute(insert(batches).values(row)))
     assert not await database.write(is_used_up, run)
     assert await database.write(is_used_up, other)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_batches_that_are_not_settled_are_found_by_their_own_index(
+    database: Database,
+) -> None:
+    """The month is looked at with every draw; batches of finished runs are not read for it."""
+    await give(database, 1_000)
+    noted: list[tuple[str, Any]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "FROM batches" in statement:
+            noted.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    await database.write(team_left, 1)
+    await database.write(batching.sent_elsewhere, 1, [b"h"])
+    event.remove(database.engine, "before_cursor_execute", note)
+    assert len(noted) == 2
+    for statement, parameters in noted:
+        plan = await database.read(
+            lambda conn, one=statement, given=parameters: conn.exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {one}", given
+            ).all()
+        )
+        assert "ix_batches_opened" in str(plan)
 
 
 async def test_a_batch_of_last_month_is_last_months(database: Database) -> None:

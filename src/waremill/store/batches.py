@@ -29,7 +29,7 @@ from waremill.store.journal import Record, write_rows
 from waremill.store.ledger import add_calls
 from waremill.store.runs import Run, clock, is_beating, touch
 from waremill.store.tables import AnyRow, answers, items, runs
-from waremill.store.tables_batches import batch_requests, batch_waiters, batches
+from waremill.store.tables_batches import OPENED, batch_requests, batch_waiters, batches
 
 AT_ONCE = 500
 """Lines settled, and hashes looked up, at once."""
@@ -113,7 +113,7 @@ def of_run(conn: Connection, run_id: int, *, opened: bool = False) -> list[Batch
     """Give a run's batches in order; with `opened` only those that are not settled."""
     query = select(batches).where(batches.c.run_id == run_id).order_by(batches.c.id)
     if opened:
-        query = query.where(batches.c.state != "settled")
+        query = query.where(OPENED)
     return [_as_batch(row) for row in conn.execute(query)]
 
 
@@ -211,7 +211,7 @@ def _others(conn: Connection, run_id: int) -> list[int]:
     query = (
         select(batches.c.run_id)
         .join(runs, runs.c.id == batches.c.run_id)
-        .where(batches.c.state != "settled", batches.c.run_id != run_id, *is_beating(conn))
+        .where(OPENED, batches.c.run_id != run_id, *is_beating(conn))
         .distinct()
     )
     return list(conn.execute(query).scalars())

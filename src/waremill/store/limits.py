@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from waremill.store.runs import Run, clock, draw
 from waremill.store.tables import rates, runs, spend
-from waremill.store.tables_batches import batches
+from waremill.store.tables_batches import OPENED, batches
 from waremill.store.tables_people import teams
 
 PRIORITIES = ("high", "normal", "low")
@@ -86,7 +86,7 @@ def _at_vendors(conn: Connection, team_id: int, since: float) -> int:
     query = (
         select(batches.c.reserved, batches.c.paid)
         .join(runs, runs.c.id == batches.c.run_id)
-        .where(batches.c.state != "settled", batches.c.created_at >= since,
+        .where(OPENED, batches.c.created_at >= since,
                runs.c.team_id == team_id, runs.c.state != "running")
     )  # fmt: skip
     return sum(max(0, int(reserved) - int(paid)) for reserved, paid in conn.execute(query))
@@ -100,7 +100,7 @@ def is_used_up(conn: Connection, run: Run) -> bool:
     left = team_left(conn, run.team_id)
     if left is None or left > 0:
         return False
-    mine = select(batches.c.id).where(batches.c.run_id == run.id, batches.c.state != "settled")
+    mine = select(batches.c.id).where(batches.c.run_id == run.id, OPENED)
     return conn.execute(mine.limit(1)).first() is None
 
 

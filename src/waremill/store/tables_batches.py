@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal,
     text,
 )
 
@@ -56,6 +57,11 @@ batches = Table(
 `key` is ours, `vendor_id` and `file_id` the vendor's, `others` (JSON) ids that turned out not to be
 it. `done` and `failed` are the vendor's counts, `answered` are the answers in the journal; money is
 nano-USD."""
+
+OPENED = batches.c.state != literal("settled", literal_execute=True)
+"""The condition of a batch that is not settled, written as in its index: SQLite takes that one for
+no parameter.
+"""
 
 batch_requests = Table(
     "batch_requests",
