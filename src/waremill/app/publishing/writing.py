@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import file_digest
-from pathlib import Path
+from pathlib import Path, PurePath
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from waremill.app.publishing.tally import Tally
 from waremill.app.working import owner_is_dead, owner_name
 from waremill.catalog.publishers import whole_file
 from waremill.catalog.publishers.channel import Record
-from waremill.errors import Conflict, WaremillError
+from waremill.errors import Conflict, UserError, WaremillError
 from waremill.store import published as store_published
 from waremill.store import publishing as store
 from waremill.store.identities import Claim, add_claims
@@ -149,9 +150,16 @@ async def fail(workspace: Workspace, publication: Publication, error: BaseExcept
     """End a publication that could not be written, and say why."""
     reason = INTERRUPTED
     if not isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
-        known = isinstance(error, WaremillError)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        reason = _reason(error)
     await workspace.database.write(_fail, publication.id, reason)
+
+
+def _reason(error: BaseException) -> str:
+    """Say what went wrong, without the folders of the machine it went wrong on."""
+    if isinstance(error, UserError) and error.where is not None and error.where.file is not None:
+        where = replace(error.where, file=PurePath(error.where.file).name)
+        return f"{where}: {error.message}"
+    return str(error) if isinstance(error, WaremillError) else f"{type(error).__name__}: {error}"
 
 
 def _fail(conn: Connection, publication_id: int, reason: str) -> None:

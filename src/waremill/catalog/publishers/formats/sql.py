@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -56,7 +57,8 @@ class _Target:
         self._mapping = options.mapping
         self._names = column_names(options.mapping.columns)
         self._url = _url(str(options.url))
-        self._where = Where(file=self._url.render_as_string(hide_password=True))
+        # Not its address: what goes wrong is told over the API and kept with the publication, too.
+        self._where = Where(file=f"table {options.table}" if options.table else None)
         self._engine = _engine(self._url, self._where)
         try:
             with self._said():
@@ -99,7 +101,7 @@ class _Target:
         try:
             yield
         except SQLAlchemyError as error:
-            raise ConfigError(refusal_of(error), self._where) from error
+            raise ConfigError(_refusal(error), self._where) from error
 
     def judge(self, records: Sequence[Record]) -> list[Judged]:
         found = [self._checked(record) for record in records]
@@ -257,12 +259,18 @@ def _url(text: str) -> URL:
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigError(f"{url.get_backend_name()} is not written to; SQLite and PostgreSQL are")
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise ConfigError(f"there is no database file “{url.database}”")
+        raise ConfigError(f"there is no database file “{Path(url.database or '').name}”")
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": _CONNECT_SECONDS})
     return url
+
+
+def _refusal(error: Exception) -> str:
+    """Give the database's own first line without the address it stands at."""
+    text = re.sub(r'connection to server [^,]*, port "?\d+"? failed: ', "", refusal_of(error))
+    return text.replace("connection failed: ", "")
 
 
 def _engine(url: URL, where: Where) -> Engine:
@@ -271,7 +279,7 @@ def _engine(url: URL, where: Where) -> Engine:
     try:
         return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
-        raise ConfigError(refusal_of(error), where) from error
+        raise ConfigError(_refusal(error), where) from error
 
 
 def _reflected(engine: Engine, name: str | None, where: Where) -> Table:
