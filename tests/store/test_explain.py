@@ -20,9 +20,10 @@ from tests.browsed import add_indexes, workspace_on
 
 from waremill.app import auditing
 from waremill.app.browsing import Browse, ItemFilters
+from waremill.app.measuring import figures
 from waremill.app.spending import spending
 from waremill.app.workspace import Workspace
-from waremill.store import browsing
+from waremill.store import browsing, erasing, retaining_runs
 from waremill.store.browsing import Stream, Stretch
 from waremill.store.database import Database
 from waremill.store.outdated import Works, outdated
@@ -327,3 +328,24 @@ def test_every_large_table_is_one_of_ours() -> None:
 
     assert set(LARGE) <= set(metadata.tables)
     assert items.name in LARGE
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_scrape_an_erasure_and_retention_read_no_whole_table(workspace: Workspace) -> None:
+    """On SQLite; what an erasure reads once of all others' results is read by pages, by number."""
+    with sent(workspace.database) as noted:
+        await figures(workspace)
+        for look in (erasing.look, erasing.waiting_run, erasing.texts_of):
+            await workspace.database.read(look, 7)
+        assert await workspace.database.read(erasing.runs_of, [7, 8]) == [1, 2]
+        await workspace.database.read(erasing.sent_step, [7, 8], 1, 0, False)
+        await workspace.database.read(retaining_runs.ended_before, 0.0)
+        for step in retaining_runs.RUN_STEPS.values():
+            await workspace.database.read(step, 1, 0, False)
+    assert len(noted) > 20
+    found = {}
+    for statement, parameters in noted:
+        whole = await workspace.database.read(whole_tables, statement, parameters)
+        if whole:
+            found[statement] = whole
+    assert not found, "\n\n".join(f"{steps}\n{one}" for one, steps in found.items())

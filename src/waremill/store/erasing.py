@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from waremill.store import erasing_mentions as mentions
 from waremill.store.tables import (
@@ -37,6 +37,7 @@ from waremill.store.tables_publishing import published, receipts, refusals
 
 ITEMS_AT_ONCE = 500
 ROWS_AT_ONCE = 5_000
+CALLS_AT_ONCE = 50_000
 ENDED = ("done", "cancelled")
 UNFINISHED = ("pending", "waiting")
 _ASSET = re.compile(r"asset:[0-9a-f]{64}\.[a-z0-9]{1,8}")
@@ -88,10 +89,37 @@ def look(conn: Connection, product: int) -> Erasable:
         found.answers.update(bytes.fromhex(one) for one in _ANSWER.findall(provenance or ""))
     for (value,) in conn.execute(select(recordings.c.value).where(recordings.c.item_id.in_(mine))):
         found.pictures.update(_ASSET.findall(value))
-    worked = select(items.c.run_id).where(items.c.product_id == product)
-    sent = select(calls.c.request_hash).where(calls.c.run_id.in_(worked), calls.c.item_id.in_(mine))
-    found.answers.update(conn.execute(sent).scalars())
     return found
+
+
+def runs_of(conn: Connection, ids: Sequence[int]) -> list[int]:
+    """Give the runs that have items of some products."""
+    query = select(items.c.run_id).where(items.c.product_id.in_(ids)).distinct()
+    return sorted(conn.execute(query).scalars())
+
+
+def sent_step(
+    conn: Connection, ids: Sequence[int], run: int, after: int, really: bool
+) -> tuple[set[bytes], int | None]:
+    """Give the hashes of what was asked for some products in a run's next calls, and where to go
+    on; `really` also forgets what went wrong, which may quote them.
+
+    Calls have no index by item, so a run's are gone through once for many products.
+    """
+    page = select(calls.c.id).where(calls.c.run_id == run, calls.c.id > after)
+    ends = page.order_by(calls.c.id).limit(CALLS_AT_ONCE).subquery()
+    last, count = conn.execute(select(func.max(ends.c.id), func.count())).one()
+    if last is None:
+        return set(), None
+    mine = select(items.c.id).where(items.c.run_id == run, items.c.product_id.in_(ids))
+    told = (
+        (calls.c.run_id == run) & (calls.c.id > after) & (calls.c.id <= last)
+        & calls.c.item_id.in_(mine)
+    )  # fmt: skip
+    found = set(conn.execute(select(calls.c.request_hash).where(told)).scalars())
+    if really:
+        conn.execute(update(calls).where(told, calls.c.error.is_not(None)).values(error=None))
+    return found, int(last) if count == CALLS_AT_ONCE else None
 
 
 def keep_shared(
@@ -169,8 +197,6 @@ def erase_items(conn: Connection, product: int, after: int) -> int | None:
     conn.execute(delete(results).where(results.c.item_id.in_(ids), results.c.product_id == product))
     _forget_batched(conn, ids, worked)
     conn.execute(delete(findings).where(findings.c.run_id.in_(worked), findings.c.item_id.in_(ids)))
-    told: ColumnElement[bool] = calls.c.run_id.in_(worked) & calls.c.item_id.in_(ids)
-    conn.execute(update(calls).where(told, calls.c.error.is_not(None)).values(error=None))
     conn.execute(update(items).where(items.c.id.in_(ids)).values(product_version=0, error=None))
     return ids[-1] if len(ids) == ITEMS_AT_ONCE else None
 

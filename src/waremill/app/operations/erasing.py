@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from waremill.app.workspace import Workspace
 
 ANSWERS_AT_ONCE = 500
+PRODUCTS_AT_ONCE = 500
 LARGEST = 100_000_000
 """Bytes; no photo of a product is larger."""
 
@@ -69,6 +70,7 @@ async def erase(
             for one in await workspace.database.read(store.texts_of, product)
         ]  # fmt: skip
         await _erase_shared(workspace, whole)
+        await _sent(workspace, sorted(ids.values()), True)
         await _erase_mentions(workspace, ids, said)
         for key, product in ids.items():
             await _erase_one(workspace, found.id, found.team_id, key, product)
@@ -91,6 +93,7 @@ async def _own(workspace: Workspace, ids: set[int]) -> store.Erasable:
             whole.counts[name] = whole.counts.get(name, 0) + count
         whole.answers |= found.answers
         whole.pictures |= found.pictures
+    whole.answers |= await _sent(workspace, sorted(ids), False)
     after: int | None = 0 if whole.answers or whole.pictures else None
     while after is not None:
         after = await read(store.keep_shared, whole, ids, after)
@@ -98,6 +101,21 @@ async def _own(workspace: Workspace, ids: set[int]) -> store.Erasable:
     while place is not None:
         place = await read(store.keep_recorded, whole, ids, place)
     return whole
+
+
+async def _sent(workspace: Workspace, ids: Sequence[int], really: bool) -> set[bytes]:
+    """Find what was asked for these products, and forget what went wrong when `really`."""
+    database = workspace.database
+    run = database.write if really else database.read_all
+    found: set[bytes] = set()
+    for start in range(0, len(ids), PRODUCTS_AT_ONCE):
+        some = ids[start : start + PRODUCTS_AT_ONCE]
+        for number in await database.read(store.runs_of, some):
+            after: int | None = 0
+            while after is not None:
+                hashes, after = await run(store.sent_step, some, number, after, really)
+                found |= hashes
+    return found
 
 
 async def _erase_shared(workspace: Workspace, whole: store.Erasable) -> None:
