@@ -94,3 +94,15 @@ def test_items_are_found_by_the_rules_they_broke(folder: Path) -> None:
     assert waremill(folder, "run", "copy").code == 0
     found = query(folder, "SELECT rule, field, count(*) FROM findings GROUP BY 1, 2")
     assert found == [("forbidden", "title", 20)]  # a warning: the term is part of the name
+
+
+def test_status_tells_the_priority_and_how_long_calls_waited(folder: Path) -> None:
+    done = waremill(folder, "run", "copy", "--limit", "1", "--priority", "low", "--json")
+    assert (done.json["priority"], done.json["rate_wait"]) == ("low", None), "there is no limit"
+    assert "rate limits" not in waremill(folder, "status", "last").out
+    query(folder, "INSERT INTO waits SELECT id, 'default', 5, 2, 8.0 FROM runs")
+    query(folder, "INSERT INTO waits SELECT id, 'default', 0, 2, 0.0 FROM runs")
+    assert waremill(folder, "status", "last", "--json").json["rate_wait"] == 2
+    said = waremill(folder, "status", "last").out
+    assert "a call waited 2 s for rate limits on average" in said
+    assert waremill(folder, "trial", "copy", "-n", "1", "--json").json["priority"] == "high"

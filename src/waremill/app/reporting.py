@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from waremill import report as pages
 from waremill.app.batching.showing import BatchesShown, shown_batches
-from waremill.app.status import RunStatus, money
+from waremill.app.status import RunStatus, money, priority_of
 from waremill.app.summing import Sums, sum_run
 from waremill.domain import (
     OPEN_STATES,
@@ -85,7 +85,8 @@ def status_from(workspace: Workspace, run: Run, sums: Sums, batches: BatchesShow
         output_tokens=sums.usage.output, owner=run.owner, progress=run.progress,
         linked=sums.linked, asked=_asked(run), knowledge=run.plan.get("knowledge", {}),
         mode=run.plan.get("mode", "live"), waiting=states.get("waiting", 0),
-        batches=batches.opened, batches_settled=batches.settled,
+        batches=batches.opened, batches_settled=batches.settled, priority=priority_of(run),
+        rate_wait=sums.rate_wait,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from waremill.app.batching.showing import BatchShown
+    from waremill.store.runs import Run
 
 NANO = 1_000_000_000
 
@@ -22,7 +23,8 @@ class RunStatus:
     what of the output could not be kept as it is, where it was written just now. `linked` are items
     that took over what an equal one of an earlier run has; `asked` those a model was asked anew
     for: every other found all its answers there. `knowledge` has the version of each base that is
-    searched, as it was when the run was planned.
+    searched, as it was when the run was planned. `rate_wait` is how many seconds a call waited for
+    a rate limit on average, None where there is none.
     """
 
     run: str
@@ -55,6 +57,8 @@ class RunStatus:
     waiting: int = 0
     batches: tuple[BatchShown, ...] = ()
     batches_settled: int = 0
+    priority: str = "normal"
+    rate_wait: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give the status in the shape `--json` prints."""
@@ -69,10 +73,16 @@ class RunStatus:
             "linked": self.linked, "asked": self.asked, "knowledge": dict(self.knowledge),
             "mode": self.mode, "waiting": self.waiting,
             "batches": [one.as_json() for one in self.batches],
-            "batches_settled": self.batches_settled,
+            "batches_settled": self.batches_settled, "priority": self.priority,
+            "rate_wait": None if self.rate_wait is None else round(self.rate_wait, 3),
         }  # fmt: skip
 
 
 def money(nano: float | None, per_usd: float) -> float | None:
     """Convert nano-USD to the workspace's currency, to six decimals."""
     return None if nano is None else round(nano / NANO * per_usd, 6)
+
+
+def priority_of(run: Run) -> str:
+    """Give what a run was ordered with; somebody waits for a trial."""
+    return run.plan.get("priority") or ("high" if run.kind == "trial" else "normal")

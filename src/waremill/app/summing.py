@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from waremill.domain import Usage
-from waremill.store import reporting
+from waremill.store import metering, reporting
 from waremill.store.ledger import ANSWERED
 from waremill.store.runs import Run
 
@@ -19,7 +19,8 @@ from waremill.store.runs import Run
 class Sums:
     """A run in numbers; money in nano-USD, None where any answer's price is unknown.
 
-    `uncertain` counts attempts that failed in a way that may still have been charged.
+    `uncertain` counts attempts that failed in a way that may still have been charged. `rate_wait`
+    is how many seconds a call waited for a rate limit on average, where it was looked up.
     """
 
     states: Mapping[str, int]
@@ -33,15 +34,17 @@ class Sums:
     usage: Usage
     by_target: Sequence[Mapping[str, Any]]
     by_model: Sequence[Mapping[str, Any]]
+    rate_wait: float | None = None
 
 
 def sum_run(conn: Connection, run: Run) -> Sums:
     """Add a run up."""
-    return sums_of(
+    sums = sums_of(
         reporting.by_target(conn, run.id, run.plan["targets"]),
         reporting.by_model(conn, run.id),
         products_of(run),
     )
+    return replace(sums, rate_wait=metering.mean_wait(conn, run.id))
 
 
 def products_of(run: Run) -> int:

@@ -24,7 +24,7 @@ from waremill.app.deciding import accept_by_rule
 from waremill.app.keeping import open_files, storage_at
 from waremill.app.operations.tracing import tracer_of
 from waremill.app.slotting import item_conditions
-from waremill.app.status import money
+from waremill.app.status import money, priority_of
 from waremill.calls import Caller, Endpoint
 from waremill.calls.batching import Stock
 from waremill.calls.budget import Budget
@@ -121,11 +121,6 @@ class Desk:
         )  # fmt: skip
         made.watch = self.watch
         return made
-
-
-def priority_of(run: Run) -> str:
-    """Give what a run was ordered with; somebody waits for a trial."""
-    return run.plan.get("priority") or ("high" if run.kind == "trial" else "normal")
 
 
 @asynccontextmanager

@@ -16,6 +16,8 @@ from waremill.cli.bar import Bar
 from waremill.cli.door import INTERRUPTED, PAUSED, command, print_json, print_table, with_workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
+WORTH_SAYING = 1.0
+"""Seconds a call waits for rate limits from which on `status` tells of it."""
 CAUSES_SHOWN = 3
 """Causes of failures that are printed; a report has all."""
 
@@ -285,6 +287,10 @@ async def show_status(workspace: Workspace, status: RunStatus) -> None:
         f"  paid {paid}, list cost {listed}, {status.calls:,} calls, "
         f"{status.input_tokens:,} + {status.output_tokens:,} tokens, {_time(status.seconds)}"
     )
+    if status.rate_wait is not None and status.rate_wait >= WORTH_SAYING:
+        click.echo(f"  a call waited {_time(status.rate_wait)} for rate limits on average")
+    if status.priority == "low" and status.state == "running":
+        click.echo("  priority low: more urgent runs of the same model go first")
     if status.output and status.state == "done":
         click.echo(f"  output: {status.output}")
     for note in status.notes:

@@ -103,6 +103,13 @@ def waits_by_model(
     return found
 
 
+def mean_wait(conn: Connection, run: int) -> float | None:
+    """Give how many seconds a run's calls waited for a rate limit on average; None for no limit."""
+    query = select(func.sum(waits.c.seconds), func.sum(waits.c.calls)).where(waits.c.run_id == run)
+    seconds, calls = conn.execute(query).one()
+    return float(seconds) / int(calls) if calls else None
+
+
 def batches_by_state(
     conn: Connection, of: Collection[int] | None
 ) -> dict[tuple[str, str], tuple[int, int]]:

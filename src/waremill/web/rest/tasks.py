@@ -180,6 +180,10 @@ class StatusShown(Shown):
     waiting: int = Field(description="Items that wait for a batch.")
     batches: list[BatchLine] = Field(description="Batches that are not settled.")
     batches_settled: int
+    priority: str = Field(description="high, normal or low: which run of one model draws first.")
+    rate_wait: float | None = Field(
+        description="Seconds a call waited for a rate limit on average; null where there is none."
+    )
 
 
 class GenerateGiven(Given):
