@@ -59,8 +59,8 @@ it. `done` and `failed` are the vendor's counts, `answered` are the answers in t
 nano-USD."""
 
 OPENED = batches.c.state != literal("settled", literal_execute=True)
-"""The condition of a batch that is not settled, written as in its index: SQLite takes that one for
-no parameter.
+"""The condition of a batch that is not settled, written as in its index: a plan that PostgreSQL
+keeps for any parameters could not use that.
 """
 
 batch_requests = Table(
