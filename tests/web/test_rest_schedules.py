@@ -39,13 +39,15 @@ def test_a_server_fires_what_is_asked_of_it(tmp_path: Path) -> None:
         with serving(folder) as server:
             url = server.document["url"]
             given = {"name": NAME, "pipeline": "copy", "cron": "0 3 * * *", "budget": 1.5,
-                     "timezone": "Asia/Shanghai", "only": ["changed", "new"]}  # fmt: skip
+                     "timezone": "Asia/Shanghai", "only": ["changed", "new"],
+                     "priority": "low", "fresh": True}  # fmt: skip
             status, made, location = ask(url, "POST", "/v1/schedules", given)
             assert (status, location) == (201, ONE)
             assert (made["state"], made["budget"], made["only"]) == (
                 "active", 1.5, ["new", "changed"],
             )  # fmt: skip
             assert made["options"]["mode"] == "live" and made["last"] is None
+            assert (made["options"]["priority"], made["options"]["fresh"]) == ("low", True)
             assert ask(url, "POST", "/v1/schedules", given)[0] == 409
             bad = {**given, "name": "b", "cron": "* *"}
             status, problem, _ = ask(url, "POST", "/v1/schedules", bad)
@@ -62,4 +64,9 @@ def test_a_server_fires_what_is_asked_of_it(tmp_path: Path) -> None:
             assert ask(url, "POST", f"{ONE}/pause")[1]["state"] == "paused"
             assert len(ask(url, "GET", "/v1/schedules")[1]) == 1
             assert ask(url, "DELETE", ONE)[0] == 204
-            assert ask(url, "GET", ONE)[0] == 404
+            assert ask(url, "GET", "/v1/schedules")[1] == []
+            (gone,) = ask(url, "GET", "/v1/schedules?removed=true")[1]
+            assert gone["state"] == "removed" and gone["last"]["state"] == "run"
+            assert ask(url, "GET", ONE)[1] == gone
+            assert len(ask(url, "GET", f"{ONE}/slots")[1]["rows"]) == 1
+            assert ask(url, "POST", f"{ONE}/run")[0] == 404
