@@ -118,7 +118,7 @@ def _add_work(conn: Connection, found: Figures, teams: Sequence[int] | None) -> 
     found.slots = metering.waiting_slots(conn, teams)
     found.settled = metering.settled_slots(conn, teams)
     found.overdue = metering.overdue_schedules(conn, teams)
-    found.led = metering.schedules_worked(conn)[1]
+    found.led = metering.schedules_worked(conn, teams)[1]
     found.batches = metering.batches_by_state(conn, teams)
     found.oldest_batch = metering.oldest_batch(conn, teams)
     found.publications = metering.publications_by_state(conn, teams)

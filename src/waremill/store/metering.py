@@ -164,8 +164,8 @@ def overdue_schedules(conn: Connection, of: Collection[int] | None) -> float:
     return 0.0 if due is None else max(0.0, clock(conn) - float(due))
 
 
-def schedules_worked(conn: Connection) -> tuple[int, bool]:
-    """Count the active schedules, and say whether somebody leads their work."""
-    active = select(func.count()).where(schedules.c.active)
+def schedules_worked(conn: Connection, of: Collection[int] | None) -> tuple[int, bool]:
+    """Count the active schedules, and say whether somebody leads the work of all."""
+    active = select(func.count()).where(schedules.c.active, _mine(schedules.c.team_id, of))
     led = select(leads.c.name).where(leads.c.until > clock(conn)).limit(1)
     return int(conn.execute(active).scalar_one()), conn.execute(led).scalar() is not None

@@ -44,7 +44,7 @@ async def examine(workspace: Workspace, *, call_models: bool = False) -> list[Ex
     found = [
         ok("settings", f"{place} can be read"),
         ok("database", f"{workspace.database.dialect}, catalogues: {names}"),
-        *await look_at_database(workspace.database),
+        *await look_at_database(workspace.database, actor.sees),
         *await _stranded(workspace),
         *_files(workspace),
     ]

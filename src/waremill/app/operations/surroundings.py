@@ -11,7 +11,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -71,8 +71,11 @@ def ok(what: str, detail: str) -> Examined:
     return Examined(what, "ok", detail)
 
 
-async def look_at_database(database: Database) -> list[Examined]:
-    """Look at the schema, the server where there is one, its clock, and who works schedules."""
+async def look_at_database(database: Database, teams: Collection[int] | None) -> list[Examined]:
+    """Look at the schema, the server where there is one, its clock, and who works schedules.
+
+    Of schedules are counted those of `teams`, all where it is None.
+    """
     schema = await database.read(schema_version)
     found = [ok("schema", f"version {schema}, the newest this program knows")]
     if schema != SCHEMA_VERSION:
@@ -89,7 +92,7 @@ async def look_at_database(database: Database) -> list[Examined]:
     else:
         level: Level = "error" if skew > FAR_SECONDS else "warning"
         found.append(Examined("clock", level, f"{said}; keep both by NTP"))
-    active, led = await database.read(schedules_worked)
+    active, led = await database.read(schedules_worked, teams)
     if active:
         # How many there are is no other team's business.
         idle = "nobody works them; start waremill serve, or waremill schedule work"
