@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 from tests.planned import planned
 
 from waremill.domain import Chat, Message, Price
@@ -14,6 +14,7 @@ from waremill.runs.estimate import ModelFacts, Range, duration, estimate_step, m
 from waremill.store import history
 from waremill.store.database import Database
 from waremill.store.history import Past
+from waremill.store.ledger import add_calls
 from waremill.store.tables import calls
 
 
@@ -132,7 +133,12 @@ async def test_past_calls_are_averaged_even_when_replies_are_very_long(
     }  # fmt: skip
     rows = [{**row, "output": 100_000}, {**row, "output": 200_000, "item_id": 2},
             {**row, "output": 3, "outcome": "unavailable"}]  # fmt: skip
-    await database.write(lambda conn: conn.execute(insert(calls), rows))
+
+    def enter(conn: Connection) -> None:
+        conn.execute(insert(calls), rows)
+        add_calls(conn, [{**one, "target": ""} for one in rows])
+
+    await database.write(enter)
     found = await database.read(history.past_calls, "copy", "copy", "main")
     assert found is not None
     assert (found.calls, found.output, found.latency, found.asks) == (2, 150_000, 2.0, 1.0)

@@ -23,7 +23,9 @@ from waremill.app.browsing import Browse, ItemFilters
 from waremill.app.measuring import figures
 from waremill.app.spending import spending
 from waremill.app.workspace import Workspace
-from waremill.store import browsing, erasing, retaining_runs
+from waremill.store import browsing, erasing, history, retaining_runs, watching
+from waremill.store import items as store_items
+from waremill.store import runs as store_runs
 from waremill.store.browsing import Stream, Stretch
 from waremill.store.database import Database
 from waremill.store.outdated import Works, outdated
@@ -88,6 +90,7 @@ def fill(conn: Connection) -> None:
             )
         )  # fmt: skip
     no = "0" if lite else "false"
+    digest = "CAST('h' || i AS BLOB)" if lite else "convert_to('h' || i, 'UTF8')"
     given = {"count": PRODUCTS}
     values = '{"title": "Eau", "main_image": "asset:0.png"}'
     for statement in (
@@ -111,6 +114,12 @@ def fill(conn: Connection) -> None:
         f"{numbers} SELECT i, 'mia', 1 + i % 500, 'run.start', 'run' FROM n",
         "INSERT INTO reviews (item_id, verdict, created_at) "
         f"{numbers} SELECT i, 'accept', 0.0 FROM n WHERE i % 12 = 0",
+        "INSERT INTO calls (run_id, item_id, step, model, request_hash, attempt, outcome, latency, "
+        f"input, cached, output, reasoning, started_at) {numbers} SELECT 1 + i % 2, i, 'copy', "
+        f"'m', {digest}, 1, 'complete', 1.0, 1, 0, 1, 0, i FROM n",
+        "INSERT INTO answers (hash, model, outcome, text, reported_model, request_bytes, input, "
+        f"cached, output, reasoning, created_at) {numbers} SELECT {digest}, 'm', 'complete', "
+        "'{}', 'm', 10, 1, 0, 1, 0, i FROM n",
         "INSERT INTO spend (run_id, model, target, day, calls, failed, unpriced, input, cached, "
         f"output, reasoning, paid, list_cost) {numbers} SELECT 1 + i % 2, 'm', 't' || i, "
         "'2026-0' || (1 + i % 9) || '-' || (10 + i % 18), 1, 0, 0, 1, 0, 1, 0, 1, 1 FROM n",
@@ -223,6 +232,49 @@ async def test_no_listing_reads_a_whole_table(workspace: Workspace) -> None:
         if whole:
             found[statement] = whole
     assert not found, "\n\n".join(f"{steps}\n{one}" for one, steps in found.items())
+
+
+def _look_back(conn: Connection) -> None:
+    """Do what a working run, an estimate, a changed budget and retention ask of large tables."""
+    run = store_runs.get_run(conn, 1)
+    store_items.pending_page(conn, run, 0, 1000)
+    store_items.pending_page(conn, run, 0, 1000, PRODUCTS // 2)
+    store_items.pending_span(conn, run, 0, 1000)
+    store_items.retry_some(conn, run)
+    for pipeline, model in (("copy", "m"), ("copy", "never used"), ("never run", "m")):
+        history.past_calls(conn, pipeline, "copy", model)
+        history.bytes_per_token(conn, model)
+    store_runs.set_budget(conn, run, 1)
+    retaining_runs.calls_step(conn, 1, 0, False)
+    watching.failed_items(conn, 1)
+    browsing.versions_after(conn, 1, 0, 1000)
+
+
+def past_others(conn: Connection, statement: str, parameters: Any) -> list[str]:
+    """Name the steps of a plan that walk past rows of other runs and catalogues."""
+    if conn.dialect.name == "sqlite":
+        return []
+    (plan,) = conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+    found, waiting = [], [plan["Plan"]]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.get("Plans", [])
+        checked = node.get("Filter", "")
+        if node.get("Relation Name") in LARGE and ("run_id" in checked or "catalog_id" in checked):
+            found.append(f"{node['Node Type']} on {node['Relation Name']}: {checked}")
+    return found
+
+
+async def test_what_looks_back_or_goes_on_reads_no_whole_table(workspace: Workspace) -> None:
+    """Nor past what other runs and catalogues have there."""
+    with sent(workspace.database) as noted:
+        await workspace.database.write(_look_back)
+    assert len(noted) > 15
+    for statement, parameters in noted:
+        for look in (whole_tables, past_others):
+            steps = await workspace.database.read(look, statement, parameters)
+            # Half of the sums are this run's, so that reading all of them is right.
+            assert not [one for one in steps if not one.startswith("Seq Scan on spend")], statement
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -74,6 +74,8 @@ async def test_what_older_versions_called_is_summed_up(database: Database) -> No
             if table.name in made_after("0003"):
                 conn.execute(DropTable(table))
         conn.execute(text("ALTER TABLE runs DROP COLUMN committed"))
+        conn.execute(text("DROP INDEX ix_calls_run_id_id"))
+        conn.execute(text("CREATE INDEX ix_calls_run_id ON calls (run_id)"))
         conn.execute(text("UPDATE alembic_version SET version_num = '0003'"))
 
     await database.write(before)

@@ -23,6 +23,7 @@ from waremill.domain import is_missing
 from waremill.errors import Conflict
 from waremill.knowledge.embedding import Embedder
 from waremill.knowledge.index import Change, Index, Row
+from waremill.store import browsing
 from waremill.store import products as store_products
 from waremill.store.database import Database
 from waremill.store.products import Catalog
@@ -204,7 +205,7 @@ async def _differences(
     stays = numpy.zeros(len(numbers), dtype=bool)
     fresh = array("q")
     after = 0
-    while rows := await database.read(store_products.versions_after, catalog.id, after, COMPARED):
+    while rows := await database.read(browsing.versions_after, catalog.id, after, COMPARED):
         now = numpy.array(rows, dtype=numpy.int64)
         places = numpy.searchsorted(numbers, now[:, 0])
         there = places < len(numbers)

@@ -131,6 +131,15 @@ def parts_of(
     return found, [number]
 
 
+def versions_after(
+    conn: Connection, catalog_id: int, after: int, size: int
+) -> list[tuple[int, int]]:
+    """Give row id and version of a catalogue's products after a row id, in the ids' order."""
+    found, order = parts_of(conn, Stream(catalog_id), Stretch(after))
+    query = select(products.c.id, products.c.version).where(*found).order_by(*order).limit(size)
+    return [(row.id, row.version) for row in conn.execute(query)]
+
+
 def conditions(conn: Connection, stream: Stream, stretch: Stretch) -> list[Condition]:
     """Give what picks a stretch of a stream."""
     return parts_of(conn, stream, stretch)[0]

@@ -16,13 +16,13 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from waremill.errors import ConfigError, DatabaseGone, LimitReached, UserError
 from waremill.store.tables import dumps
 
-SCHEMA_VERSION = "0016"
+SCHEMA_VERSION = "0017"
 WRITER_PAGES, READER_PAGES = 16_384, 8_192
 """KiB of SQLite's page cache, a connection."""
 READ_SECONDS = 60.0
@@ -240,6 +240,8 @@ def said_plainly(url: str) -> Iterator[None]:
             raise LimitReached(
                 f"the database {name} stayed locked: {detail}", limit="lock"
             ) from error
+        if code in ("22021", "22P05") or (isinstance(error, DataError) and "NUL" in detail):
+            raise ConfigError("a text has the character NUL, which no database keeps") from error
         if code in _GIVEN_UP:
             raise LimitReached(
                 f"the database {name} gave a change up for another one's sake: {detail}; try again",

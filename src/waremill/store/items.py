@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     case,
     cast,
     func,
@@ -27,6 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from waremill.domain import Item, Product, Target
 from waremill.errors import Conflict
+from waremill.store.browsing import Stretch, ahead
 from waremill.store.bulk import BulkInsert
 from waremill.store.runs import Run, add_planned, get_run, shut_all_out
 from waremill.store.tables import (
@@ -227,6 +229,10 @@ def _taken_over(run: Run) -> Conflict:
     return Conflict(f"run {run.name} was taken over by another worker")
 
 
+def _pending(run: Run) -> tuple[tuple[ColumnElement[Any], Any], ...]:
+    return ((items.c.run_id, run.id), (items.c.state, "pending"))
+
+
 def pending_page(
     conn: Connection, run: Run, after: int, size: int, until: int | None = None
 ) -> list[Item]:
@@ -234,7 +240,7 @@ def pending_page(
 
     With `until` none is given whose id is above it.
     """
-    last = true() if until is None else items.c.id <= until
+    found, order = ahead(conn, _pending(run), items.c.id, Stretch(after, until))
     group = products.alias("grp")
     query = (
         select(
@@ -246,8 +252,8 @@ def pending_page(
         )
         .join_from(items, products, products.c.id == items.c.product_id)
         .outerjoin(group, group.c.id == items.c.group_id)
-        .where(items.c.run_id == run.id, items.c.id > after, items.c.state == "pending", last)
-        .order_by(items.c.id)
+        .where(*found)
+        .order_by(*order)
         .limit(size)
     )  # fmt: skip
     return [_as_item(conn, row, run.take) for row in conn.execute(query).all()]
@@ -259,16 +265,17 @@ def pending_span(conn: Connection, run: Run, after: int, size: int) -> tuple[int
     Items of one product, and of one group, follow each other and are not torn apart, since what is
     made once for them is shared inside a process: a span may be some items longer.
     """
-    place = (
-        select(items.c.id, items.c.product_id, items.c.group_id)
-        .where(items.c.run_id == run.id, items.c.id > after, items.c.state == "pending")
-        .order_by(items.c.id)
-    )
-    short = place.limit(size).subquery()
+
+    def place(after: int, size: int) -> Select[Any]:
+        found, order = ahead(conn, _pending(run), items.c.id, Stretch(after))
+        columns = (items.c.id, items.c.product_id, items.c.group_id)
+        return select(*columns).where(*found).order_by(*order).limit(size)
+
+    short = place(after, size).subquery()
     last, count = conn.execute(select(func.max(short.c.id), func.count())).one()
     if last is None:
         return None
-    edge, *beyond = conn.execute(place.where(items.c.id >= last).limit(1 + TOGETHER)).all()
+    edge, *beyond = conn.execute(place(last - 1, 1 + TOGETHER)).all()
     more = 0
     for number, row in enumerate(beyond, 1):
         shared = edge.group_id is not None and row.group_id == edge.group_id

@@ -438,17 +438,6 @@ def as_product(row: AnyRow) -> Product:
     return Product(row.id, row.key, row.attributes, row.version, None, row.position)
 
 
-def versions_after(
-    conn: Connection, catalog_id: int, after: int, size: int
-) -> list[tuple[int, int]]:
-    """Give row id and version of the products (no groups) after a row id, in the ids' order."""
-    query = chosen(catalog_id, products.c.id > after).with_only_columns(
-        products.c.id, products.c.version
-    )
-    rows = conn.execute(query.order_by(products.c.id).limit(size))
-    return [(row.id, row.version) for row in rows]
-
-
 def products_of(conn: Connection, numbers: Sequence[int]) -> list[Product]:
     """Give products by their row ids, in the ids' order; those that are gone are left out."""
     found: list[Product] = []

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, case, func, literal, select
 
+from waremill.store.browsing import Stretch, ahead
 from waremill.store.ledger import ANSWERED
 from waremill.store.tables import (
     calls,
@@ -61,11 +62,12 @@ def item_page(
     conn: Connection, run_id: int, after: int, states: Sequence[str] | None = None, size: int = PAGE
 ) -> list[FinishedItem]:
     """Read the page of a run's items whose ids follow `after`."""
+    found, order = ahead(conn, ((items.c.run_id, run_id),), items.c.id, Stretch(after))
     query = (
         select(items, products.c.key, products.c.attributes, products.c.version)
         .join(products, products.c.id == items.c.product_id)
-        .where(items.c.run_id == run_id, items.c.id > after)
-        .order_by(items.c.id)
+        .where(*found)
+        .order_by(*order)
         .limit(size)
     )
     if states is not None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, or_, select, update
 
+from waremill.store.browsing import Stretch, ahead
 from waremill.store.runs import GENERATE
 from waremill.store.tables import (
     answers,
@@ -54,8 +55,9 @@ def ended_before(conn: Connection, before: float) -> list[int]:
 
 def calls_step(conn: Connection, run: int, after: int, really: bool) -> tuple[int, int | None]:
     """Delete lines of the ledger; its sums stay."""
-    query = select(calls.c.id).where(calls.c.run_id == run, calls.c.id > after)
-    ids = list(conn.execute(query.order_by(calls.c.id).limit(ROWS_AT_ONCE)).scalars())
+    found, order = ahead(conn, ((calls.c.run_id, run),), calls.c.id, Stretch(after))
+    query = select(calls.c.id).where(*found)
+    ids = list(conn.execute(query.order_by(*order).limit(ROWS_AT_ONCE)).scalars())
     if really and ids:
         conn.execute(delete(calls).where(calls.c.id.in_(ids)))
     return len(ids), ids[-1] if len(ids) == ROWS_AT_ONCE else None
@@ -79,11 +81,9 @@ def _count(conn: Connection, table: Table, where: ColumnElement[bool]) -> int:
 
 def items_step(conn: Connection, run: int, after: int, really: bool) -> tuple[int, int | None]:
     """Empty items: what they made, how, and what was said of it; they count on."""
+    found, order = ahead(conn, ((items.c.run_id, run),), items.c.id, Stretch(after))
     rows = conn.execute(
-        select(items.c.id, items.c.product_id)
-        .where(items.c.run_id == run, items.c.id > after)
-        .order_by(items.c.id)
-        .limit(ITEMS_AT_ONCE)
+        select(items.c.id, items.c.product_id).where(*found).order_by(*order).limit(ITEMS_AT_ONCE)
     ).all()
     ids = [row.id for row in rows]
     held = _held(conn, ids)

@@ -28,9 +28,9 @@ from sqlalchemy import (
 from waremill.errors import Conflict, NotFound
 from waremill.store.tables import (
     AnyRow,
-    calls,
     dumps,
     runs,
+    spend,
 )
 from waremill.store.tables_people import teams as team_rows
 from waremill.store.tables_workers import workers
@@ -357,8 +357,11 @@ def set_budget(conn: Connection, run: Run, amount: int, by: str | None = None) -
 
 
 def _drawn(conn: Connection, run: Run) -> int:
-    """Give what a run drew, with what it paid while it had no budget."""
-    paid = conn.execute(select(func.sum(calls.c.paid)).where(calls.c.run_id == run.id)).scalar()
+    """Give what a run drew, with what it paid while it had no budget.
+
+    From the ledger's sums: its lines may be millions, and the run's row is locked meanwhile.
+    """
+    paid = conn.execute(select(func.sum(spend.c.paid)).where(spend.c.run_id == run.id)).scalar()
     return max(run.drawn, int(paid or 0))
 
 

@@ -265,7 +265,7 @@ calls = Table(
     Column("list_cost", BigInteger),
     Column("error", Text),
     Column("started_at", Float, nullable=False),
-    Index("ix_calls_run_id", "run_id"),
+    Index("ix_calls_run_id_id", "run_id", "id"),
 )
 
 rates = Table(
