@@ -23,7 +23,7 @@ from waremill.app.browsing import Browse, ItemFilters
 from waremill.app.measuring import figures
 from waremill.app.spending import spending
 from waremill.app.workspace import Workspace
-from waremill.store import browsing, erasing, history, retaining_runs, watching
+from waremill.store import browsing, erasing, history, reporting, retaining_runs, watching
 from waremill.store import items as store_items
 from waremill.store import runs as store_runs
 from waremill.store.browsing import Stream, Stretch
@@ -247,6 +247,8 @@ def _look_back(conn: Connection) -> None:
     store_runs.set_budget(conn, run, 1)
     retaining_runs.calls_step(conn, 1, 0, False)
     watching.failed_items(conn, 1)
+    reporting.item_page(conn, 1, 0, size=100)
+    reporting.item_page(conn, 1, 0, ("review",), 100)
     browsing.versions_after(conn, 1, 0, 1000)
 
 
