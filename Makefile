@@ -18,7 +18,7 @@ help:
 	@echo "make bench-web  listings, reviews and the server over a million products"
 	@echo "make bench-images  picture operations beside rembg and plain libraries, and how right they are"
 	@echo "make bench-knowledge  how often the right passage is found, and how fast"
-	@echo "make bench-scale  PostgreSQL and Ray: import, memory, workers, what is killed"
+	@echo "make bench-scale  PostgreSQL and Ray: import, memory, workers, what is killed; what traces cost"
 	@echo "make docs     the reference pages, from the code"
 
 $(VENV)/bin/python:
@@ -112,6 +112,7 @@ bench-knowledge: $(VENV)/.dev
 
 bench-scale: $(VENV)/.dev
 	$(BIN)/python -m bench.scale
+	$(BIN)/python -m bench.tracing
 
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/reference.py
