@@ -222,7 +222,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
             assert sum(len(batch.rows) for batch in reader.batches()) == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] * 1.3
+    assert peaks[1] < peaks[0] + 1e6  # 30,000 rows that were kept would take many times that
 
 
 def test_closing_early_is_fine(tmp_path: Path) -> None:

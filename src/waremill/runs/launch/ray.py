@@ -153,6 +153,7 @@ class Driver:
 
     async def work(self) -> Ended:
         """Work until nothing is pending or something stops the run."""
+        await self._count()
         await _answers(self._crew.address)
         with _own_output():
             return await self._connect_and_drive()
@@ -167,12 +168,16 @@ class Driver:
         finally:
             await asyncio.to_thread(ray.shutdown)
 
+    async def _count(self) -> None:
+        self._states.update(await self._database.read(store_items.count_states, self.run.id))
+        self._rest = self._states["pending"]
+
     async def drive(self, ray: Any) -> Ended:
         """Work as `work` does, over a cluster that `ray` is connected to."""
         room = int(ray.cluster_resources().get("CPU", 1) / max(self._crew.cpus, 0.01))
         self._places = self._crew.workers or max(1, room)
-        self._states.update(await self._database.read(store_items.count_states, self.run.id))
-        self._rest = self._states["pending"]
+        if not self._states:
+            await self._count()
         self._alone_since = time.monotonic()
         places = {asyncio.create_task(self._place(ray)) for _ in range(self._places)}
         heart = asyncio.create_task(self._heart())
