@@ -75,7 +75,7 @@ async def export(file: str, folder: str) -> None:
     async with open_workspace(Path(folder)) as workspace:
         meter = Meter()
         written = await workspace.export("last", file)
-        meter.report(written["rows"], bytes=Path(file).stat().st_size)  # noqa: ASYNC240 - the end
+        meter.report(written["rows"])
 
 
 async def calamine(file: str, _folder: str) -> None:

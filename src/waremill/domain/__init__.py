@@ -3,7 +3,7 @@
 This room must not import any other.
 """
 
-from waremill.domain.assets import Asset, named_pictures, refers
+from waremill.domain.assets import Asset, named_pictures, references_in, refers
 from waremill.domain.findings import Finding, Severity, Signature
 from waremill.domain.items import OPEN_STATES, UNMADE_STATES, Item, Step
 from waremill.domain.knowledge import Passage, Search
@@ -76,6 +76,7 @@ __all__ = [
     "content_version",
     "is_missing",
     "named_pictures",
+    "references_in",
     "refers",
     "storable",
 ]

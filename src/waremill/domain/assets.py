@@ -48,6 +48,11 @@ class Asset:
         return f"asset:{self.sha256}.{self.ending}"
 
 
+def references_in(text: str) -> list[str]:
+    """Give every reference that stands anywhere in a text, in order."""
+    return [match[0] for match in _REFERENCE.finditer(text)]
+
+
 def refers(value: object) -> bool:
     """Say whether a field's value refers to a stored file, or is a list in which an entry does."""
     if isinstance(value, str):

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from waremill.domain import references_in
 from waremill.store import erasing_mentions as mentions
+from waremill.store.runs import ENDED
 from waremill.store.tables import (
     answers,
     calls,
@@ -38,9 +40,7 @@ from waremill.store.tables_publishing import published, receipts, refusals
 ITEMS_AT_ONCE = 500
 ROWS_AT_ONCE = 5_000
 CALLS_AT_ONCE = 50_000
-ENDED = ("done", "cancelled")
 UNFINISHED = ("pending", "waiting")
-_ASSET = re.compile(r"asset:[0-9a-f]{64}\.[a-z0-9]{1,8}")
 _ANSWER = re.compile(r'"([0-9a-f]{32})"')
 
 
@@ -85,10 +85,10 @@ def look(conn: Connection, product: int) -> Erasable:
         found.counts[name] = conn.execute(select(func.count(column)).where(condition)).scalar_one()
     texts = select(results.c["values"], results.c.provenance).where(results.c.product_id == product)
     for values, provenance in conn.execute(texts):
-        found.pictures.update(_ASSET.findall(values))
+        found.pictures.update(references_in(values))
         found.answers.update(bytes.fromhex(one) for one in _ANSWER.findall(provenance or ""))
     for (value,) in conn.execute(select(recordings.c.value).where(recordings.c.item_id.in_(mine))):
-        found.pictures.update(_ASSET.findall(value))
+        found.pictures.update(references_in(value))
     return found
 
 
@@ -136,7 +136,7 @@ def keep_shared(
         if row.product_id in erased:
             continue
         if found.pictures and "asset:" in row.values:
-            found.pictures.difference_update(_ASSET.findall(row.values))
+            found.pictures.difference_update(references_in(row.values))
         if found.answers and row.provenance:
             hashes = _ANSWER.findall(row.provenance)
             found.answers.difference_update(bytes.fromhex(one) for one in hashes)
@@ -158,7 +158,7 @@ def keep_recorded(
     ).all()  # fmt: skip
     for row in rows:
         if row.product_id not in erased:
-            found.pictures.difference_update(_ASSET.findall(row.value))
+            found.pictures.difference_update(references_in(row.value))
     return (rows[-1].item_id, rows[-1].name) if len(rows) == ROWS_AT_ONCE else None
 
 
@@ -175,7 +175,7 @@ def erase_derivations(conn: Connection, pictures: Collection[str], after: bytes)
         .order_by(derivations.c.hash)
         .limit(ROWS_AT_ONCE)
     ).all()
-    gone = [row.hash for row in rows if not set(_ASSET.findall(row.value)).isdisjoint(pictures)]
+    gone = [row.hash for row in rows if not set(references_in(row.value)).isdisjoint(pictures)]
     for start in range(0, len(gone), ITEMS_AT_ONCE):
         some = gone[start : start + ITEMS_AT_ONCE]
         conn.execute(delete(derivations).where(derivations.c.hash.in_(some)))

@@ -7,13 +7,13 @@ and what other items were linked to.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, or_, select, update
 
+from waremill.domain import references_in
 from waremill.store.browsing import Stretch, ahead
-from waremill.store.runs import GENERATE
+from waremill.store.runs import ENDED, GENERATE
 from waremill.store.tables import (
     answers,
     calls,
@@ -36,9 +36,7 @@ from waremill.store.tables_publishing import receipts
 
 ROWS_AT_ONCE = 2_000
 ITEMS_AT_ONCE = 500
-ENDED = ("done", "cancelled")
 GOOD = ("accepted", "edited")
-_ASSET = re.compile(r"asset:[0-9a-f]{64}\.[a-z0-9]{1,8}")
 Step = Callable[[Connection, int, int, bool], tuple[int, int | None]]
 """Deletes (or counts) the next rows of a run after an id; gives how many, and where to go on."""
 
@@ -164,7 +162,7 @@ def referred(
     rows = conn.execute(
         select(number, *texts).where(number > after).order_by(number).limit(ROWS_AT_ONCE)
     ).all()
-    found = {one for row in rows for text in row[1:] for one in _ASSET.findall(str(text or ""))}
+    found = {one for row in rows for text in row[1:] for one in references_in(str(text or ""))}
     return found.intersection(wanted), rows[-1][0] if len(rows) == ROWS_AT_ONCE else None
 
 
@@ -180,7 +178,7 @@ def referred_beside(
         .order_by(recordings.c.item_id, recordings.c.name)
         .limit(ROWS_AT_ONCE)
     ).all()  # fmt: skip
-    found = {one for row in rows for one in _ASSET.findall(row.value)}
+    found = {one for row in rows for one in references_in(row.value)}
     full = len(rows) == ROWS_AT_ONCE
     return found.intersection(wanted), (rows[-1].item_id, rows[-1].name) if full else None
 
@@ -188,5 +186,5 @@ def referred_beside(
 def referred_in_marks(conn: Connection, wanted: Collection[str]) -> set[str]:
     """Give which of the wanted pictures somebody's marks refer to; marks are few."""
     query = select(marks.c.value).where(marks.c.value.contains("asset:"))
-    found = {one for value in conn.execute(query).scalars() for one in _ASSET.findall(value)}
+    found = {one for value in conn.execute(query).scalars() for one in references_in(value)}
     return found.intersection(wanted)

@@ -41,6 +41,8 @@ ALIVE_SECONDS = 20.0
 
 GENERATE = "generate"
 """The kind of the rows under which single products are generated; they are never listed."""
+ENDED = ("done", "cancelled")
+"""States that a run does not leave."""
 _NANO = 1_000_000_000
 
 
@@ -263,7 +265,7 @@ def claim(
     # One process may work several runs, but each only once: its own name is no exception.
     if is_worked(conn, run, is_dead, is_alive):
         raise taken
-    if run.state in ("done", "cancelled"):
+    if run.state in ENDED:
         raise Conflict(f"run {run.name} is {run.state}; there is nothing left to work")
     if run.state == "planning":
         raise Conflict(

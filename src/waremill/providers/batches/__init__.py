@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal, Protocol
 
 from waremill.domain import Chat, Model, Price, Response
-from waremill.errors import ConfigError
+from waremill.errors import ConfigError, Unavailable
 from waremill.providers.http import Connection
 
 BatchState = Literal["running", "ended", "failed"]
@@ -184,6 +184,27 @@ def batch_price(model: Model, price: Price) -> Price:
 
 def _part(amount: int, share: int) -> int:
     return -(-amount * share // 100)
+
+
+async def read_lines(
+    connection: Connection, paths: Iterable[str], parse: Callable[[bytes], Line]
+) -> AsyncIterator[Line]:
+    """Give the lines of files of results, one file after the other.
+
+    Those after one that cannot be read are paid for as well: it is raised after them.
+    """
+    broken: Unavailable | None = None
+    for path in paths:
+        async with aclosing(connection.lines(path)) as lines:
+            async for raw in lines:
+                try:
+                    line = parse(raw)
+                except Unavailable as error:
+                    broken = error
+                else:
+                    yield line
+    if broken is not None:
+        raise broken
 
 
 def open_batches(model: Model) -> Batches:

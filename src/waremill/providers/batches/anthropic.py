@@ -11,7 +11,6 @@ results) and “Batch processing”.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import orjson
 
 from waremill.domain import Chat, Model, Response, Usage
-from waremill.errors import Refused, Unavailable
+from waremill.errors import Refused
 from waremill.providers import anthropic_messages
 from waremill.providers.batches import (
     SKEW_SECONDS,
@@ -27,6 +26,7 @@ from waremill.providers.batches import (
     Intent,
     Line,
     Terms,
+    read_lines,
     rows_of,
     understanding,
 )
@@ -116,19 +116,9 @@ class AnthropicBatches:
         """Say how a batch is."""
         return self._look(await self._json("GET", f"/{id}"))
 
-    async def results(self, look: BatchLook) -> AsyncIterator[Line]:
+    def results(self, look: BatchLook) -> AsyncIterator[Line]:
         """Give the lines of the results."""
-        broken: Unavailable | None = None
-        async with aclosing(self._connection.lines(f"/{look.id}/results")) as lines:
-            async for raw in lines:
-                try:
-                    line = self._line(raw)
-                except Unavailable as error:  # those after it are paid for as well
-                    broken = error
-                else:
-                    yield line
-        if broken is not None:
-            raise broken
+        return read_lines(self._connection, [f"/{look.id}/results"], self._line)
 
     def _line(self, raw: bytes) -> Line:
         try:

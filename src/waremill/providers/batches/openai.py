@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from waremill.domain import Chat, Model, Response, Usage
-from waremill.errors import Refused, Unavailable
+from waremill.errors import Refused
 from waremill.providers import openai_chat
 from waremill.providers.batches import (
     SKEW_SECONDS,
@@ -28,6 +27,7 @@ from waremill.providers.batches import (
     Line,
     Problem,
     Terms,
+    read_lines,
     rows_of,
     understanding,
 )
@@ -134,20 +134,10 @@ class OpenAIBatches:
         """Say how a batch is."""
         return self._look(await self._json("GET", f"/batches/{id}"))
 
-    async def results(self, look: BatchLook) -> AsyncIterator[Line]:
+    def results(self, look: BatchLook) -> AsyncIterator[Line]:
         """Give the lines of the answers' file, then those of the errors'."""
-        broken: Unavailable | None = None
-        for file in look.files:
-            async with aclosing(self._connection.lines(f"/files/{file}/content")) as lines:
-                async for raw in lines:
-                    try:
-                        line = self._line(raw)
-                    except Unavailable as error:  # those after it are paid for as well
-                        broken = error
-                    else:
-                        yield line
-        if broken is not None:
-            raise broken
+        files = [f"/files/{file}/content" for file in look.files]
+        return read_lines(self._connection, files, self._line)
 
     def _line(self, raw: bytes) -> Line:
         try:
