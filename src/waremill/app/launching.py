@@ -211,7 +211,7 @@ async def approve_run(workspace: Workspace, name: str, amount: float | None) -> 
     def approve(conn: Connection) -> None:
         now = store_runs.locked(conn, run.id)
         above = store_runs.waits_above(conn, now)
-        if above is None or now.state in ("done", "cancelled"):
+        if above is None or now.state in store_runs.ENDED:
             raise Conflict(f"run {run.name} waits for nobody's approval")
         if now.created_by == workspace.actor.name:
             raise Forbidden(f"run {run.name} is your own; a second person must approve it")
@@ -277,7 +277,7 @@ async def set_budget(workspace: Workspace, name: str, budget: float) -> RunStatu
 
     def write(conn: Connection) -> None:
         now = store_runs.set_budget(conn, run, amount, workspace.actor.name)
-        if now.state in ("done", "cancelled"):
+        if now.state in store_runs.ENDED:
             raise Conflict(f"run {now.name} is {now.state}; its budget has ended")
         auditing.record(
             conn, workspace.actor, "run.budget", f"run {run.name}", run.team_id,

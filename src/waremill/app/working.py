@@ -204,7 +204,7 @@ async def work_run(
     meanwhile, and when it waits for a second person.
     """
     run = await database.read(store_runs.get_run, run.id)
-    if run.state in ("done", "cancelled"):
+    if run.state in store_runs.ENDED:
         raise Conflict(f"run {run.name} is {run.state}; there is nothing left to work")
     cancelling = run.command == "cancel"  # left where nobody worked it: its batches must be stopped
     run = await database.write(
@@ -247,7 +247,7 @@ async def work_run(
 def _release(conn: Connection, run: Run, ended: Ended, seconds: float) -> None:
     """Give a run up, and tell who listens that it has ended."""
     store_runs.release(conn, run, ended.state, ended.reason, seconds)
-    if ended.state in ("done", "cancelled"):
+    if ended.state in store_runs.ENDED:
         notifying.run_finished(conn, store_runs.get_run(conn, run.id))
 
 

@@ -355,7 +355,7 @@ class Workspace:
 
     async def _command(self, name: str, command: str, state: str) -> RunStatus:
         run = await self.find_run(name, "operator")
-        if run.state in ("done", "cancelled"):
+        if run.state in store_runs.ENDED:
             raise Conflict(f"run {run.name} is {run.state} already")
         if run.state == "planning" and command == "pause":
             raise Conflict(f"run {run.name} is still being planned; cancel it, or pause it later")
